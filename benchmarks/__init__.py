@@ -1,0 +1,1 @@
+"""Benchmarks, one question a file; `cases` is the one list of matrices."""

@@ -1,0 +1,194 @@
+"""Parallelism of the library: our own pool over fixed ranges, and BLAS held at one thread meanwhile.
+
+Two BLAS pools that spin against each other, or against this one, cost a factor of two or three; so
+while a call of the library runs, every BLAS works on one thread and the pool splits the product.
+The ranges never depend on the number of threads, so neither do the bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+__all__ = ["even_ranges", "interruptible", "one_blas_thread", "run"]
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+_inside = threading.local()
+_LASTING = 2e10  # flops that take LAPACK about a second
+
+
+def even_ranges(length: int, parts: int) -> list[slice]:
+    """Cut [0, length) in at most `parts` ranges of nearly equal length."""
+    parts = max(1, min(parts, length))
+    return [slice(i * length // parts, (i + 1) * length // parts) for i in range(parts)]
+
+
+def _executor(threads: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < threads:
+            _pool = ThreadPoolExecutor(threads, thread_name_prefix="rnla")
+            _pool_size = threads
+        return _pool
+
+
+def run(task: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:
+    """Apply a task to every item on at most `threads` threads; results in the order of the items.
+
+    The caller waits in short steps, so that Ctrl-C is heard within one item; then, and after an
+    error, items that have not begun are dropped.
+    """
+    workers = min(threads, len(items))
+    if workers <= 1 or getattr(_inside, "worker", False):
+        return [task(item) for item in items]
+    results: list[Any] = [None] * len(items)
+    remaining = iter(range(len(items)))
+    stop = threading.Event()
+
+    def work() -> None:
+        _inside.worker = True
+        try:
+            while not stop.is_set():
+                with _lock:
+                    i = next(remaining, None)
+                if i is None:
+                    return
+                results[i] = task(items[i])
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            _inside.worker = False
+
+    pool = _executor(threads)
+    futures: list[Future[None]] = [pool.submit(contextvars.copy_context().run, work) for _ in range(workers)]
+    try:
+        pending: Any = set(futures)
+        while pending:
+            _, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
+    finally:
+        stop.set()
+        wait(futures)
+    for future in futures:
+        future.result()
+    return results
+
+
+def interruptible(task: Callable[[], Any], flops: float, check: Callable[[], None] | None = None) -> Any:
+    """Run one call into LAPACK so that Ctrl-C is heard while it lasts, if it lasts.
+
+    `check` is called every fifth of a second meanwhile; what it raises (a deadline) ends the wait as Ctrl-C does.
+    LAPACK cannot be stopped: it then runs to its end on a thread of its own, which keeps nobody waiting.
+    """
+    if flops < _LASTING or (check is None and threading.current_thread() is not threading.main_thread()):
+        return task()
+    out: list[Any] = []
+
+    def work() -> None:
+        try:
+            out.append((task(), None))
+        except BaseException as error:  # noqa: BLE001  raised below, where the caller waits
+            out.append((None, error))
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="rnla-lapack", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+        if check is not None and thread.is_alive():
+            check()
+    result, error = out[0]
+    if error is not None:
+        raise error
+    return result
+
+
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_limits: Any = None
+_blas_controller: Any = None
+_blas_seen: tuple[bool, ...] = ()
+_blas_process = object()  # another one in a forked child
+# Modules that bring a BLAS of their own; the controller is made again when one of them appears.
+_BLAS_OWNERS = ("numpy.linalg", "scipy.linalg", "scipy.sparse.linalg", "torch", "sklearn", "jax")
+
+
+def _take_control() -> None:
+    """Make this thread the one whose settings threadpoolctl heeds.
+
+    Since version 3.8 it heeds one thread at a time and ignores the others silently: a call from a worker of the
+    caller's would run unlimited, and the last one out, on another thread than the first one in, would restore nothing.
+    """
+    for library in _blas_controller.lib_controllers:
+        clear = getattr(library, "clear_controlling_thread", None)
+        if clear is not None:
+            clear(force=True)
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold every BLAS of the process at one thread; the last user out restores what was found."""
+    global _blas_users, _blas_limits, _blas_controller, _blas_seen
+    with _blas_lock:
+        if _blas_users == 0:
+            from threadpoolctl import ThreadpoolController
+
+            seen = tuple(owner in sys.modules for owner in _BLAS_OWNERS)
+            if _blas_controller is None or seen != _blas_seen:
+                _blas_controller, _blas_seen = ThreadpoolController(), seen
+            _take_control()
+            _blas_limits = _blas_controller.limit(limits=1, user_api="blas")
+            _blas_limits.__enter__()
+        _blas_users += 1
+        process = _blas_process
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            if process is _blas_process:  # a child forked inside the block has restored its limits already
+                _blas_users -= 1
+                if _blas_users == 0:
+                    _restore_limits()
+
+
+def _restore_limits() -> None:
+    global _blas_limits
+    _take_control()
+    _blas_limits.__exit__(None, None, None)
+    _blas_limits = None
+
+
+# A forked child has the locks and the counts of its parent, but of its threads only the one that forked: no
+# other will give a lock back, work in the pool, or end its call and lift the limits.
+_FORK_WAIT = 1.0  # seconds; whoever holds the lock sets limits, which takes milliseconds
+_fork_held = threading.local()
+
+
+def _before_fork() -> None:
+    """Let no child be born while limits are half set."""
+    _fork_held.lock = _blas_lock if _blas_lock.acquire(timeout=_FORK_WAIT) else None
+
+
+def _after_fork_in_parent() -> None:
+    if _fork_held.lock is not None:
+        _fork_held.lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock, _pool, _pool_size, _inside, _blas_lock, _blas_users, _blas_process
+    _lock, _blas_lock, _inside = threading.Lock(), threading.Lock(), threading.local()
+    _pool, _pool_size = None, 0
+    _blas_users, _blas_process = 0, object()
+    if _blas_limits is not None:
+        _restore_limits()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

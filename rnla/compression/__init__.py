@@ -1,0 +1,1 @@
+"""From a basis to the canonical form A ~ Q C P^H."""

@@ -1,0 +1,135 @@
+"""What each range finder costs: flops, bytes, passes, and seconds at rates that we measured once.
+
+The rates (docs/design/cost-model.md says on what machine, and how to measure them again) are shipped as
+constants and never timed at run time; they order the methods, they do not predict a clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from rnla.operators.implicit import Implicit
+from rnla.operators.ledger import Ledger
+from rnla.operators.protocols import SupportsNormal
+from rnla.operators.sparse import Sparse
+from rnla.rangefinder import Adaptive, FullSVD, GramEigh, RangeFinder, SubspaceIteration, TallQR
+from rnla.rangefinder.protocols import shorter_space
+
+__all__ = ["Cost", "cost_of", "passes_of", "passes_of_block"]
+
+# Rates in flops per second of double precision (single precision: twice), with the pool on two cores.
+_PRODUCT = 1.0e11
+_PANEL = 2.5e10
+_EIGH = 4.0e10
+_SVD = 1.3e11  # of a large square matrix; half of it at _SVD_HALF rows
+_SVD_HALF = 400
+_TALL_QR = 1.2e10
+_SPARSE = 4.0e9
+_NORMALS = 3.0e7  # numbers a second
+_CALL = 2.0e-4  # seconds of overhead of one step
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds at the rates above, flops, and peak bytes beside A."""
+
+    seconds: float
+    flops: float
+    bytes: int
+
+
+def _speed(dtype: np.dtype[Any]) -> float:
+    """Return how many times cheaper a flop of this dtype is than one of float64."""
+    return {"float32": 2.0, "float64": 1.0, "complex64": 0.5, "complex128": 0.25}[dtype.name]
+
+
+def _subspace_cost(op: Ledger, part: SubspaceIteration, size: int) -> Cost:
+    m, n = op.shape
+    r, p = (n, m) if shorter_space(op.shape, part.space) == "row" else (m, n)
+    steps = 0 if size >= r else part.power_iterations + 1
+    products = 2 * steps + 1
+    speed, item = _speed(op.dtype), op.dtype.itemsize
+    if isinstance(op.base, Sparse):
+        flops = 2.0 * op.base.nnz * size * products
+        seconds = flops / _SPARSE / speed
+    else:
+        flops = 2.0 * m * n * size * products
+        seconds = flops / _PRODUCT / speed
+    panel = 8.0 * r * size**2 * steps + 12.0 * p * size**2 + 26.0 * size**3
+    seconds += panel / _PANEL / speed + r * size / _NORMALS + _CALL * (products + 5)
+    # Orthonormalizing holds the panel, its scaled copy and Q; the end holds image, Q and a factor.
+    thin = item * size * (r * 4 + p * 4) + 6 * item * size**2
+    copies = op.base.nbytes if isinstance(op.base, Sparse) and op.base.copies else 0
+    return Cost(seconds, flops + panel, int(thin) + copies)
+
+
+def _gram_cost(op: Ledger, size: int) -> Cost:
+    m, n = max(op.shape), min(op.shape)
+    speed, item = _speed(op.dtype), op.dtype.itemsize
+    products = 1.0 * m * n**2 + 2.0 * m * n * size
+    small = 9.0 * n**3
+    panel = 12.0 * m * size**2
+    seconds = products / _PRODUCT / speed + small / _EIGH + panel / _PANEL / speed + _CALL * 4
+    return Cost(seconds, products + small + panel, int(item * (4 * size * m + 2 * n * size) + 64 * n**2))
+
+
+def _tall_qr_cost(op: Ledger, size: int) -> Cost:
+    m, n = max(op.shape), min(op.shape)
+    speed, item = _speed(op.dtype), op.dtype.itemsize
+    factor, small, panel = 2.0 * m * n**2, 26.0 * n**3, 12.0 * m * size**2
+    products = 2.0 * m * n * size
+    seconds = (
+        factor / _TALL_QR / speed
+        + small / (_SVD * n / (n + _SVD_HALF))
+        + (panel / _PANEL + products / _PRODUCT) / speed
+        + _CALL * 4
+    )
+    return Cost(seconds, factor + small + panel + products, int(item * (4 * size * m + 2 * n * size) + 64 * n**2))
+
+
+def _full_cost(op: Ledger) -> Cost:
+    long, short = max(op.shape), min(op.shape)
+    reduce, square = 2.0 * (long - short) * short**2, 26.0 * short**3
+    flops = reduce + square
+    square_rate = _SVD * short / (short + _SVD_HALF)
+    seconds = (reduce / _TALL_QR + square / square_rate) / _speed(op.dtype) + _CALL
+    return Cost(seconds, flops, int(4 * op.dtype.itemsize * long * short))
+
+
+def cost_of(op: Ledger, part: RangeFinder, size: int) -> Cost:
+    """Return the cost of a basis of this size by a range finder; nan for one that is not ours."""
+    if isinstance(part, FullSVD):
+        return _full_cost(op)
+    if isinstance(part, GramEigh):
+        return _gram_cost(op, size)
+    if isinstance(part, TallQR):
+        return _tall_qr_cost(op, size)
+    if isinstance(part, Adaptive):
+        part = SubspaceIteration(part.power_iterations, 0, part.sketch, part.space)
+    if isinstance(part, SubspaceIteration):
+        return _subspace_cost(op, part, size)
+    return Cost(math.nan, math.nan, 0)
+
+
+def passes_of_block(op: Ledger, part: SubspaceIteration | Adaptive) -> int:
+    """Return the passes that one block of a part takes."""
+    fused = isinstance(op.base, SupportsNormal) and shorter_space(op.shape, part.space) == "row"
+    return (part.power_iterations + 1) * (1 if fused else 2) + 1
+
+
+def passes_of(op: Ledger, part: RangeFinder, size: int | None) -> int | None:
+    """Return the passes of a basis of this size; None where a tolerance decides."""
+    if isinstance(part, FullSVD):
+        return 1
+    if isinstance(part, (GramEigh, TallQR)):
+        return 2
+    if isinstance(part, SubspaceIteration) and size is not None:
+        r = op.shape[1] if shorter_space(op.shape, part.space) == "row" else op.shape[0]
+        if size >= r:
+            return 2 if isinstance(op.base, Implicit) else 1  # an operator's adjoint is tested by a product of its own
+        return passes_of_block(op, part)
+    return None

@@ -1,0 +1,1 @@
+"""Error estimates: parts with a stated norm, cost and confidence."""

@@ -1,0 +1,1 @@
+"""From the compressed form to the factors: deterministic, small, dense; and the public functions."""

@@ -1,0 +1,119 @@
+"""The search of a driver for a basis that is large enough, and for the rank to give back.
+
+Every problem of the pipeline asks the same question about a growing basis: is the tolerance certified,
+and if not, how many columns are missing?
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rnla._xp.linalg import host_values
+from rnla.compression.projection import project
+from rnla.config import get_config
+from rnla.cost_model import passes_of_block
+from rnla.error.certificate import certify, smallest_rank
+from rnla.error.spectral import SPECTRAL_PASSES
+from rnla.factorization.low_rank_svd import svd_of_low_rank
+from rnla.iterate import Watch
+from rnla.operators.ledger import Ledger
+from rnla.planner import Plan, bytes_of
+from rnla.rangefinder import Adaptive, FullSVD, SubspaceIteration
+from rnla.request import Request
+from rnla.results import ErrorEstimate, RangeBasis, Status
+from rnla.rng import Key
+
+__all__ = ["Search"]
+
+
+class Search:
+    """The question "is the tolerance met, and how many columns are missing" about a growing basis.
+
+    `least` is a rank that is kept whatever the tolerance: an extended result never loses columns.
+    """
+
+    def __init__(self, op: Ledger, request: Request, plan: Plan, key: Key, watch: Watch, least: int = 0) -> None:
+        self.op, self.request, self.plan, self.key, self.watch = op, request, plan, key, watch
+        self.least = least
+        self.limit = plan.limit if plan.handover is None else min(plan.limit, plan.handover)
+        self.stopped_by: Status | None = None
+        self.memory_needed = 0  # by what the memory budget forbade
+        self.basis: RangeBasis | None = None
+        self.factored = -1
+        self.factors: tuple[Any, Any, Any] | None = None
+        self.whole: ErrorEstimate | None = None
+
+    @property
+    def values(self) -> np.ndarray[Any, Any]:
+        """All singular values of the projection on the basis, descending, in the scaled matrix."""
+        assert self.factors is not None
+        return host_values(self.factors[1])
+
+    def factor(self, basis: RangeBasis) -> None:
+        """Factor the projection on a basis, once."""
+        if self.factored != basis.size:
+            self.factors = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
+            self.factored, self.whole = basis.size, None
+
+    def look(self, basis: RangeBasis) -> ErrorEstimate:
+        """Return the certificate of a basis; remembered, as the basis with what the certificate added."""
+        self.factor(basis)
+        if self.whole is None:
+            self.whole, self.basis = certify(
+                self.op, basis, self.request.norm, self.key,
+                tol=self.request.tol, values=self.values,
+            )  # fmt: skip
+        return self.whole
+
+    def missing(self, basis: RangeBasis) -> int:
+        """Return how many columns the basis lacks; 0 to stop."""
+        tol = self.request.tol
+        assert tol is not None
+        if self.request.norm == "spectral" and basis.size < self.plan.limit:
+            # The error is at least about the smallest value found: no bound is worth its products before.
+            self.factor(basis)
+            if self.values[-1] > tol * self.values[0]:
+                return self._with_room(basis, self.plan.limit)
+        whole = self.look(basis)
+        self.watch.error = whole.value
+        rank = smallest_rank(whole, self.values, tol)
+        missing = self.plan.limit
+        if rank is not None:
+            missing = max(0, rank + min(max(4, math.ceil(0.1 * rank)), self.plan.limit - rank) - basis.size)
+        return self._with_room(basis, missing)
+
+    def _with_room(self, basis: RangeBasis, missing: int) -> int:
+        """Return how many columns are missing, or 0 where passes or memory forbid the next step for them."""
+        self.stopped_by, self.memory_needed = None, 0
+        config, method = get_config(), self.plan.method
+        if missing <= 0 or basis.size >= self.plan.limit or not isinstance(method, (Adaptive, SubspaceIteration)):
+            return missing
+        if basis.size >= self.limit:  # the full SVD takes over, in one pass
+            passes, needed = 1, bytes_of(self.op, FullSVD(), min(self.op.shape))
+        else:
+            passes = passes_of_block(self.op, method) + (SPECTRAL_PASSES if self.request.norm == "spectral" else 0)
+            size = method.next_size(basis.size, missing, self.limit) if isinstance(method, Adaptive) else 0
+            needed = bytes_of(self.op, method, basis.size + size) if size else 0
+        if config.max_passes is not None and self.op.counts.passes + passes > config.max_passes:
+            self.stopped_by = Status.PASSES
+        elif needed > config.budget():
+            self.stopped_by, self.memory_needed = Status.MEMORY, needed
+        return 0 if self.stopped_by else missing
+
+    def pick(self) -> tuple[int, Status]:
+        """Return the rank to give back, and whether that is what was asked."""
+        request, whole, values = self.request, self.whole, self.values
+        assert whole is not None
+        if request.tol is None:
+            assert request.rank is not None
+            return min(request.rank, len(values)), Status.MET
+        rank = smallest_rank(whole, values, request.tol)
+        cap = len(values) if request.rank is None else min(request.rank, len(values))
+        if rank is not None and rank <= cap:
+            return min(max(rank, self.least), len(values)), Status.MET
+        if self.stopped_by is not None:
+            return cap, self.stopped_by
+        return cap, Status.NOT_CERTIFIED if request.rank is None else Status.RANK_CAP

@@ -1,0 +1,64 @@
+"""The one sign convention of factor pairs.
+
+A singular vector pair (u, v) may be multiplied by any common phase.  The phase is chosen so that one
+entry is real and positive: the first of largest modulus in the factor of the shorter side (the side
+with fewer rows), or, for a square matrix, in the one of the two whose largest modulus is larger.  So
+the factors of the adjoint are the adjoint's factors, but for ties.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rnla._xp.linalg import cast, eps_of, is_complex
+from rnla._xp.namespace import device_of, is_numpy, namespace_of
+
+__all__ = ["fix_signs"]
+
+
+def _pivot(columns: Any) -> tuple[Any, Any]:
+    """Return the first entry of largest modulus in each column, and its modulus."""
+    xp = namespace_of(columns)
+    modulus = xp.abs(columns)
+    top = xp.max(modulus, axis=0)
+    # Entries that tie but for rounding count as ties.
+    near = modulus >= top[None, :] * (1 - math.sqrt(eps_of(columns.dtype)))
+    first = xp.argmax(xp.astype(near, xp.int32) if not is_numpy(xp) else near.astype("i4"), axis=0)
+    rows = int(columns.shape[0])
+    index = xp.arange(rows) if is_numpy(xp) else xp.arange(rows, device=device_of(columns))
+    chosen = xp.where(index[:, None] == first[None, :], columns, xp.zeros_like(columns))
+    return xp.sum(chosen, axis=0), top
+
+
+def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
+    """Return U and Vh with the phases of the convention.
+
+    Parameters
+    ----------
+    u : array, shape (m, k)
+    vh : array, shape (k, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> u, vh = fix_signs(np.array([[-1.0], [0.0]]), np.array([[0.6, -0.8, 0.0]]))
+    >>> u.ravel().tolist(), vh.ravel().tolist()
+    ([1.0, -0.0], [-0.6, 0.8, -0.0])
+    """
+    if 0 in u.shape or 0 in vh.shape:
+        return u, vh
+    xp = namespace_of(u)
+    v = xp.conj(vh.mT) if is_complex(vh.dtype) else vh.mT
+    m, n = int(u.shape[0]), int(v.shape[0])
+    if m == n:
+        (pu, tu), (pv, tv) = _pivot(u), _pivot(v)
+        pivot = xp.where(tv > tu * (1 + math.sqrt(eps_of(u.dtype))), pv, pu)
+    else:
+        pivot = _pivot(u if m < n else v)[0]
+    modulus = xp.abs(pivot)
+    one = xp.ones_like(modulus)
+    safe = cast(xp.where(modulus > 0, modulus, one), pivot.dtype)
+    phase = xp.where(modulus > 0, pivot / safe, cast(one, pivot.dtype))
+    back = xp.conj(phase) if is_complex(phase.dtype) else phase
+    return u * back[None, :], vh * phase[:, None]

@@ -1,0 +1,184 @@
+"""SciPy sparse matrices and arrays as operators; never densified.
+
+The matrix is held in canonical CSR.  The product with the adjoint reads a transposed copy in CSR,
+made when it is first asked for if the memory budget has room for it beside the thin arrays, because
+gathering is several times faster than scattering; without room it scatters.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from rnla._kernels.threads import even_ranges, run
+from rnla.config import get_config
+from rnla.errors import IntegrityError, NonFiniteError
+from rnla.operators.protocols import Magnitude
+from rnla.operators.scan import BlockScan
+
+__all__ = ["Sparse", "check_structure"]
+
+_SCAN = 1 << 20  # entries looked at together
+_PARTS = 16
+
+
+def check_structure(matrix: Any) -> None:
+    """Raise `IntegrityError` unless the indices of a sparse matrix lie inside it.
+
+    SciPy's products read and write foreign memory on indices out of range, so this comes before any.
+    """
+    m, n = matrix.shape
+    if matrix.format in {"csr", "csc", "bsr"}:
+        major, minor = (m, n) if matrix.format != "csc" else (n, m)
+        if matrix.format == "bsr":
+            rows, columns = matrix.blocksize
+            major, minor = major // rows, minor // columns
+        indptr, indices = matrix.indptr, matrix.indices
+        good = len(indptr) == major + 1 and indptr[0] == 0 and bool(np.all(np.diff(indptr) >= 0))
+        good = good and len(indices) >= indptr[-1] and len(matrix.data) >= indptr[-1]
+        if good and indptr[-1]:
+            used = indices[: indptr[-1]]
+            good = int(used.min()) >= 0 and int(used.max()) < minor
+    elif matrix.format == "coo":
+        row, column = matrix.row, matrix.col
+        good = len(row) == len(column) == len(matrix.data)
+        if good and len(row):
+            good = int(row.min()) >= 0 and int(row.max()) < m and int(column.min()) >= 0 and int(column.max()) < n
+    else:
+        return
+    if not good:
+        raise IntegrityError(
+            f"the {matrix.format} matrix is damaged: an index lies outside its {m} x {n} shape, or indptr is not "
+            "ascending; build it again, or find the fault with .check_format(full_check=True)"
+        )
+
+
+class Sparse:
+    """A SciPy sparse matrix of any format and kind.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse array or matrix, shape (m, n)
+        Not changed; copied only where it is not canonical CSR in the compute dtype already.
+    dtype : numpy.dtype
+        The compute dtype.
+
+    Attributes
+    ----------
+    copies : list of str
+        Copies as large as the matrix that were made.
+    room : int or None
+        Bytes that a transposed copy may take, as the driver's plan leaves them; None: half of the budget.
+    """
+
+    __slots__ = ("_adjoint", "_blocks", "_csr", "_magnitude", "copies", "device", "dtype", "room", "shape", "xp")
+
+    def __init__(self, matrix: Any, dtype: np.dtype[Any]) -> None:
+        import scipy.sparse
+
+        check_structure(matrix)
+        self.copies: list[str] = []
+        self.room: int | None = None
+        csr = scipy.sparse.csr_array(matrix)
+        if csr.dtype != dtype:
+            csr = csr.astype(dtype)
+        if not csr.has_canonical_format:
+            shared = matrix.format == "csr" and np.shares_memory(csr.data, matrix.data)
+            csr = csr.copy() if shared else csr
+            csr.sum_duplicates()
+        if matrix.format != "csr" or not np.shares_memory(csr.data, matrix.data):
+            self.copies.append("canonical CSR")
+        self._csr = csr
+        self._adjoint: Any = None
+        self._blocks: dict[str, list[tuple[slice, Any]]] = {}
+        self._magnitude: Magnitude | None = None
+        self.shape: tuple[int, int] = (int(csr.shape[0]), int(csr.shape[1]))
+        self.dtype = dtype
+        self.xp = np
+        self.device = None
+
+    @property
+    def nnz(self) -> int:
+        """Stored entries."""
+        return int(self._csr.nnz)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the CSR form."""
+        return int(self._csr.data.nbytes + self._csr.indices.nbytes + self._csr.indptr.nbytes)
+
+    def matmat(self, x: Any) -> Any:
+        """Return A X."""
+        return self._multiply("direct", self._csr, np.ascontiguousarray(x, dtype=self.dtype))
+
+    def rmatmat(self, y: Any) -> Any:
+        """Return the adjoint of A times Y."""
+        y = np.ascontiguousarray(y, dtype=self.dtype)
+        if self._adjoint is None:
+            if self.nbytes <= (get_config().budget() // 2 if self.room is None else self.room):
+                # A copy of a view in CSC gives CSR of the transpose.
+                self._adjoint = self._csr.T.tocsr()
+                self.copies.append("transposed CSR")
+            else:
+                self._adjoint = self._csr.T
+        y = y.conj() if self.dtype.kind == "c" else y
+        if self._adjoint.format == "csr":
+            out = self._multiply("adjoint", self._adjoint, y)
+        else:
+            out = np.asarray(self._adjoint @ y)
+        return out.conj() if self.dtype.kind == "c" else out
+
+    def measure(self) -> Magnitude:
+        """Read the stored entries once for the norm and for entries that are not finite; remembered."""
+        if self._magnitude is None:
+            scan = BlockScan(self.dtype)
+            data = self._csr.data
+            try:
+                for start in range(0, len(data), _SCAN):
+                    scan.see(start, data[start : start + _SCAN].reshape(1, -1))
+            except NonFiniteError:
+                first = int(np.flatnonzero(~np.isfinite(data))[0])
+                row = int(np.searchsorted(self._csr.indptr, first, side="right")) - 1
+                raise NonFiniteError(
+                    f"the sparse matrix stores NaN or infinity, first in row {row}, column "
+                    f"{int(self._csr.indices[first])}; remove or impute such entries first"
+                ) from None
+            self._magnitude = scan.magnitude()
+        return self._magnitude
+
+    def _multiply(self, name: str, matrix: Any, x: Any) -> Any:
+        if name not in self._blocks:
+            parts = _PARTS if matrix.nnz > 50_000 else 1
+            self._blocks[name] = [(rows, _row_view(matrix, rows)) for rows in _balanced(matrix, parts)]
+        out = np.empty((matrix.shape[0], x.shape[1]), dtype=self.dtype)
+
+        def task(item: tuple[slice, Any]) -> None:
+            rows, block = item
+            out[rows] = block @ x
+
+        run(task, self._blocks[name], get_config().threads)
+        return out
+
+
+def _row_view(matrix: Any, rows: slice) -> Any:
+    """Return rows of a CSR matrix that share its memory, but for the row pointers."""
+    import scipy.sparse
+
+    first, last = int(matrix.indptr[rows.start]), int(matrix.indptr[rows.stop])
+    pointers = matrix.indptr[rows.start : rows.stop + 1] - matrix.indptr[rows.start]
+    # By assignment: the constructor copies arrays that are slices of larger ones.
+    view = scipy.sparse.csr_array((rows.stop - rows.start, matrix.shape[1]), dtype=matrix.dtype)
+    view.data, view.indices, view.indptr = matrix.data[first:last], matrix.indices[first:last], pointers
+    return view
+
+
+def _balanced(matrix: Any, parts: int) -> list[slice]:
+    """Cut the rows in ranges with about equally many stored entries."""
+    m = matrix.shape[0]
+    if parts == 1 or m < parts:
+        return even_ranges(m, 1) if m else []
+    targets = np.linspace(0, matrix.nnz, parts + 1)[1:-1]
+    cuts = [0, *np.searchsorted(matrix.indptr, targets).tolist(), m]
+    return [slice(a, b) for a, b in itertools.pairwise(cuts) if b > a]

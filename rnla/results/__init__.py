@@ -1,0 +1,18 @@
+"""What a call returns, and what the stages hand to each other: frozen data."""
+
+from rnla.results.bases import LowRank, RangeBasis
+from rnla.results.error_estimate import ErrorEstimate, truncated_error
+from rnla.results.report import Report, Resume, Status, register_resumer
+from rnla.results.svd_result import SVDResult
+
+__all__ = [
+    "ErrorEstimate",
+    "LowRank",
+    "RangeBasis",
+    "Report",
+    "Resume",
+    "SVDResult",
+    "Status",
+    "register_resumer",
+    "truncated_error",
+]
