@@ -365,3 +365,24 @@ def test_a_deadline_while_the_first_block_is_certified_keeps_the_block() -> None
         )
     assert result.status is rnla.Status.DEADLINE
     assert result.report.blocks == (16,)
+
+
+@pytest.mark.subprocess
+@pytest.mark.skipif(sys.platform == "win32", reason="signals work otherwise there")
+def test_a_process_ends_with_its_own_status_while_lapack_works_on() -> None:
+    program = """
+        import sys, numpy as np, rnla
+        A = np.random.default_rng(0).standard_normal((3000, 3000))
+        try:
+            with rnla.config_context(deadline=0.6):
+                rnla.svd(A, 2900, method=rnla.FullSVD(), rng=0)
+        except rnla.DeadlineReached:
+            print("late")
+            sys.exit(7)
+    """
+    for _ in range(3):  # BLAS's own destructor crashes or hangs in about every second run
+        ended = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert (ended.returncode, ended.stdout) == (7, "late\n"), ended.stderr

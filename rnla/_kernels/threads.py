@@ -7,8 +7,10 @@ The ranges never depend on the number of threads, so neither do the bits.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
+import ctypes
 import os
 import sys
 import threading
@@ -86,7 +88,8 @@ def interruptible(task: Callable[[], Any], flops: float, check: Callable[[], Non
     """Run one call into LAPACK so that Ctrl-C is heard while it lasts, if it lasts.
 
     `check` is called every fifth of a second meanwhile; what it raises (a deadline) ends the wait as Ctrl-C does.
-    LAPACK cannot be stopped: it then runs to its end on a thread of its own, which keeps nobody waiting.
+    LAPACK cannot be stopped: it then runs to its end on a thread of its own, which keeps nobody waiting, not even
+    the end of the process.
     """
     if flops < _LASTING or (check is None and threading.current_thread() is not threading.main_thread()):
         return task()
@@ -99,15 +102,46 @@ def interruptible(task: Callable[[], Any], flops: float, check: Callable[[], Non
             out.append((None, error))
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="rnla-lapack", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.2)
-        if check is not None and thread.is_alive():
-            check()
+    try:
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2)
+            if check is not None and thread.is_alive():
+                check()
+    except BaseException:
+        _abandon(thread)
+        raise
     result, error = out[0]
     if error is not None:
         raise error
     return result
+
+
+_abandoned: list[threading.Thread] = []
+
+
+def _abandon(thread: threading.Thread) -> None:
+    if not _abandoned:
+        atexit.register(_end_beside_lapack)
+    _abandoned[:] = [*(each for each in _abandoned if each.is_alive()), thread]
+
+
+def _end_beside_lapack() -> None:
+    """Let the process end while LAPACK still works.
+
+    The BLAS gives its memory back and joins its threads in a destructor, under the feet of that work: the process
+    would crash or hang instead of ending.  So C's `_exit` is put before the destructors, after all that Python does
+    at its end; where the C library cannot say the exit status to it, the work is waited for.  Whether the work has
+    ended meanwhile does not matter: OpenBLAS was seen to hang then too.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        failed = library.on_exit(ctypes.cast(library._exit, ctypes.c_void_p), None)
+    except (AttributeError, OSError, TypeError):
+        failed = True
+    if failed and sys.platform != "win32":  # Windows ends the threads first
+        for thread in _abandoned:
+            thread.join()
 
 
 _blas_lock = threading.Lock()
