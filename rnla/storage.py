@@ -46,7 +46,7 @@ from rnla.orth import ORTHONORMALIZERS
 from rnla.planner import Plan
 from rnla.rangefinder import RANGE_FINDERS
 from rnla.rangefinder.protocols import Riders
-from rnla.results import ErrorEstimate, RangeBasis, Report, Resume, Status, SVDResult
+from rnla.results import RESULTS, ErrorEstimate, RangeBasis, Report, Result, Resume, Status
 from rnla.sketch import SKETCHES
 
 __all__ = ["FORMAT", "ForeignPart", "load", "save"]
@@ -59,7 +59,7 @@ _COMMENT = len(_MARK) + 4 + 1 + 64  # mark, version in four digits, a space, the
 _TEXT = "rnla.json"
 _TEXT_AT_MOST = 1 << 24
 _CHUNK = 1 << 20
-_DTYPES = {"float32", "float64", "complex64", "complex128"}
+_DTYPES = {"float32", "float64", "complex64", "complex128", "int64"}  # the last for pivots
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal results make equal files
 
 
@@ -89,7 +89,7 @@ def _field_names(made: Any) -> list[str]:
 
 _TABLES = (*RANGE_FINDERS.values(), *SKETCHES.values(), *ORTHONORMALIZERS.values(), ForeignPart)
 _PARTS: list[type] = [part if isinstance(part, type) else type(part) for part in _TABLES]
-_OTHERS: list[type] = [SVDResult, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders]
+_OTHERS: list[type] = [*RESULTS, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders]
 _RECORDS = {made.__name__: made for made in [*_OTHERS, *_PARTS]}
 
 
@@ -172,12 +172,12 @@ def _read_value(text: Any, arrays: Callable[[str], np.ndarray[Any, Any]]) -> Any
     raise IntegrityError(f"it holds a piece that means nothing: {ascii(text)[:80]}")
 
 
-def save(result: SVDResult, path: str | os.PathLike[str]) -> None:
+def save(result: Result, path: str | os.PathLike[str]) -> None:
     """Write a result to one file, whole or not at all.
 
     Parameters
     ----------
-    result : SVDResult
+    result : Result
         The matrix itself is not written; the basis is, so that the loaded result can be extended.
         ``dataclasses.replace(result, resume=None)`` leaves it out, for a file less than half as large.
     path : str or path-like
@@ -188,7 +188,7 @@ def save(result: SVDResult, path: str | os.PathLike[str]) -> None:
     OSError
         The disk is full, the folder is missing, ...; an older file of that name is then untouched.
     DTypeError
-        Something that is not an `SVDResult`, or one that holds what no file can.
+        Something that is not a result, or one that holds what no file can.
 
     Examples
     --------
@@ -199,8 +199,8 @@ def save(result: SVDResult, path: str | os.PathLike[str]) -> None:
     ...     rnla.load(os.path.join(folder, "result.npz")).s.tolist()
     [2.0]
     """
-    if not isinstance(result, SVDResult):
-        raise DTypeError(f"save takes an SVDResult, got a {type(result).__name__}")
+    if not isinstance(result, Result):
+        raise DTypeError(f"save takes a result such as svd returns, got a {type(result).__name__}")
     target = os.path.realpath(os.fspath(path))
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "name a file in this folder", target)
@@ -270,8 +270,8 @@ def _digest(stream: IO[bytes], size: int) -> str:
     return found.hexdigest()
 
 
-def load(path: str | os.PathLike[str]) -> SVDResult:
-    """Read a result that `SVDResult.save` wrote.
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a result that its method ``save`` wrote.
 
     Parameters
     ----------
@@ -279,14 +279,14 @@ def load(path: str | os.PathLike[str]) -> SVDResult:
 
     Returns
     -------
-    SVDResult
-        With NumPy arrays, whatever library the factors were computed in.  The matrix does not travel:
-        ``load(path).extend(rank=60, A=A)``.
+    SVDResult, EighResult, ...
+        Of the kind that was saved, with NumPy arrays, whatever library the factors were computed in.  The
+        matrix does not travel: ``load(path).extend(rank=60, A=A)``.
 
     Raises
     ------
     IntegrityError
-        A file that is damaged or cut short, or not one that `SVDResult.save` wrote.
+        A file that is damaged or cut short, or not one that ``save`` wrote.
     InputError
         A file of a newer format.
     OSError
@@ -334,11 +334,11 @@ def _seal(stream: IO[bytes], size: int) -> tuple[int, str]:
     stream.seek(max(size - _COMMENT, 0))
     mark, _, digest = stream.read(_COMMENT).partition(b" ")
     if size < _COMMENT or not mark.startswith(_MARK) or not mark[len(_MARK) :].isdigit():
-        raise IntegrityError("it was not written by SVDResult.save, or it is cut short")
+        raise IntegrityError("it was not written by the method save of a result, or it is cut short")
     return int(mark[len(_MARK) :]), digest.decode()
 
 
-def _read_archive(stream: IO[bytes], size: int) -> SVDResult:
+def _read_archive(stream: IO[bytes], size: int) -> Result:
     with zipfile.ZipFile(stream) as archive:
         members = {info.filename: info for info in archive.infolist()}
         stored = all(info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1 for info in members.values())
@@ -359,7 +359,7 @@ def _read_archive(stream: IO[bytes], size: int) -> SVDResult:
                 return _read_array(member, info.file_size, name)
 
         result = _read_value(text["result"], read)
-    if not isinstance(result, SVDResult):
+    if not isinstance(result, Result):
         raise IntegrityError("it does not hold a result")
     _check_shapes(result)
     return result
@@ -381,11 +381,10 @@ def _read_array(member: IO[bytes], size: int, name: str) -> np.ndarray[Any, Any]
     return out.astype(header.dtype.newbyteorder("="), copy=False)
 
 
-def _check_shapes(result: SVDResult) -> None:
+def _check_shapes(result: Result) -> None:
     """Raise unless the arrays fit each other."""
     m, n = result.report.shape
-    k = len(result.s)
-    fit = result.U.shape == (m, k) and result.Vh.shape == (k, n) and result.U.dtype == result.Vh.dtype
+    fit = result.fits()
     if result.resume is not None:
         basis = result.resume.basis
         rows = (n, m) if basis.space == "row" else (m, n)

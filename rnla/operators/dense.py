@@ -86,6 +86,27 @@ class Dense:
         for columns in even_ranges(n, max(1, math.ceil(m * n * self.dtype.itemsize / self._tile_bytes))) if n else []:
             yield columns, self._converted(self._array[:, columns])
 
+    def rows(self, i: np.ndarray[Any, Any]) -> Any:
+        """Return rows as a copy of their own, in the compute dtype."""
+        if is_numpy(self.xp):
+            return np.array(self._array[i, :], dtype=self.dtype)
+        return self._converted(self.xp.take(self._array, self._index(i), axis=0))
+
+    def columns(self, j: np.ndarray[Any, Any]) -> Any:
+        """Return columns as a copy of their own, in the compute dtype."""
+        if is_numpy(self.xp):
+            return np.array(self._array[:, j], dtype=self.dtype)
+        return self._converted(self.xp.take(self._array, self._index(j), axis=1))
+
+    def diagonal(self) -> Any:
+        """Return a copy of the diagonal in the compute dtype."""
+        if is_numpy(self.xp):
+            return np.array(np.diagonal(self._array), dtype=self.dtype)
+        return self._converted(self.xp.linalg.diagonal(self._array))
+
+    def _index(self, where: np.ndarray[Any, Any]) -> Any:
+        return self.xp.asarray(np.ascontiguousarray(where, dtype=np.int64), device=self.device)
+
     def measure(self) -> Magnitude | None:
         """Read the array once for its norm and for entries that are not finite; remembered."""
         if self._magnitude is None and is_concrete(self._array):

@@ -51,12 +51,15 @@ class Counts:
         Times that they were read for norms and finiteness alone.
     forward, backward : int
         Columns multiplied by A, and by its adjoint.
+    entries : int
+        Entries read singly, as parts of chosen rows or columns or of the diagonal.
     """
 
     passes: int = 0
     scans: int = 0
     forward: int = 0
     backward: int = 0
+    entries: int = 0
 
     @property
     def products(self) -> int:

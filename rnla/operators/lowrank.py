@@ -1,4 +1,4 @@
-"""A factored matrix Q C P^H as an operator, and the residual that a certificate looks at."""
+"""A factored matrix as an operator that is never formed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["FactoredOperator"]
 
 
 class FactoredOperator:
-    """The matrix U diag(s) V^H of a factorization, which multiplies without ever being formed.
+    """The matrix L K R of a factorization, which multiplies without ever being formed.
 
     Parameters
     ----------
     left : array, shape (m, k)
-    core : array, shape (k,)
-        The diagonal.
-    right : array, shape (k, n)
-        The adjoint factor, as a factorization returns it.
+    core : array, shape (k,) or (k, l), or None
+        A vector is a diagonal, None the identity.
+    right : array, shape (l, n)
+        The factor on the right as it stands in the product: an adjoint, for a singular value decomposition.
 
     Examples
     --------
@@ -41,13 +41,28 @@ class FactoredOperator:
         self.dtype = np.dtype(str(left.dtype).rpartition(".")[2])
         self.shape: tuple[int, int] = (int(left.shape[0]), int(right.shape[1]))
 
+    def _scaled(self) -> Any:
+        """Return the left factor times the core."""
+        if self.core is None:
+            return self.left
+        core = cast(self.core, self.left.dtype)
+        return self.left * core[None, :] if core.ndim == 1 else self.left @ core
+
     def matmat(self, x: Any) -> Any:
         """Return A X."""
-        return self.left @ (cast(self.core, self.left.dtype)[:, None] * (self.right @ x))
+        z = self.right @ x
+        if self.core is not None:
+            core = cast(self.core, self.left.dtype)
+            z = core[:, None] * z if core.ndim == 1 else core @ z
+        return self.left @ z
 
     def rmatmat(self, y: Any) -> Any:
         """Return the adjoint of A times Y."""
-        return adjoint(self.right) @ (cast(self.core, self.left.dtype)[:, None] * (adjoint(self.left) @ y))
+        z = adjoint(self.left) @ y
+        if self.core is not None:
+            core = cast(self.core, self.left.dtype)
+            z = self.xp.conj(core)[:, None] * z if core.ndim == 1 else adjoint(core) @ z
+        return adjoint(self.right) @ z
 
     def matvec(self, x: Any) -> Any:
         """Return A x for one vector."""
@@ -63,27 +78,33 @@ class FactoredOperator:
         return self.matvec(x) if x.ndim == 1 else self.matmat(x)
 
     def __rmatmul__(self, y: Any) -> Any:
-        if y.ndim == 1:
-            return ((y @ self.left) * cast(self.core, self.left.dtype)) @ self.right
-        return ((y @ self.left) * cast(self.core, self.left.dtype)[None, :]) @ self.right
+        z = y @ self.left
+        if self.core is not None:
+            core = cast(self.core, self.left.dtype)
+            z = z * core if core.ndim == 1 else z @ core
+        return z @ self.right
 
     @property
     def H(self) -> FactoredOperator:
         """The adjoint."""
-        return FactoredOperator(adjoint(self.right), self.core, adjoint(self.left))
+        core = self.core
+        if core is not None:
+            core = adjoint(core) if core.ndim == 2 else self.xp.conj(core)
+        return FactoredOperator(adjoint(self.right), core, adjoint(self.left))
 
     @property
     def T(self) -> FactoredOperator:
         """The transpose, without conjugation."""
-        return FactoredOperator(self.right.mT, self.core, self.left.mT)
+        core = self.core.mT if self.core is not None and self.core.ndim == 2 else self.core
+        return FactoredOperator(self.right.mT, core, self.left.mT)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("an operator is not formed behind your back; call .to_array() for the dense m by n array")
 
     def to_array(self) -> Any:
         """Return the m by n product as a dense array."""
-        return (self.left * cast(self.core, self.left.dtype)[None, :]) @ self.right
+        return self._scaled() @ self.right
 
     def __repr__(self) -> str:
         m, n = self.shape
-        return f"<{m} x {n} operator of rank {self.core.shape[0]}, {self.dtype}>"
+        return f"<{m} x {n} operator of rank {self.right.shape[0]}, {self.dtype}>"

@@ -18,8 +18,10 @@ __all__ = [
     "LinearOperator",
     "Magnitude",
     "SupportsBlocks",
+    "SupportsDiagonal",
     "SupportsMagnitude",
     "SupportsNormal",
+    "SupportsSelection",
 ]
 
 
@@ -112,4 +114,26 @@ class SupportsBlocks(LinearOperator, Protocol):
 
     def column_blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield (columns, block) with each block in the compute dtype."""
+        ...
+
+
+@runtime_checkable
+class SupportsSelection(LinearOperator, Protocol):
+    """A matrix of which single rows and columns can be read without reading the rest."""
+
+    def rows(self, i: np.ndarray[Any, Any], /) -> Any:
+        """Return the rows with these indices as a dense array (k, n) in the compute dtype."""
+        ...
+
+    def columns(self, j: np.ndarray[Any, Any], /) -> Any:
+        """Return the columns with these indices as a dense array (m, k) in the compute dtype."""
+        ...
+
+
+@runtime_checkable
+class SupportsDiagonal(LinearOperator, Protocol):
+    """A matrix whose diagonal can be read without reading the rest."""
+
+    def diagonal(self) -> Any:
+        """Return the min(m, n) diagonal entries in the compute dtype."""
         ...

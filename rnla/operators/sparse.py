@@ -130,6 +130,18 @@ class Sparse:
             out = np.asarray(self._adjoint @ y)
         return out.conj() if self.dtype.kind == "c" else out
 
+    def rows(self, i: np.ndarray[Any, Any]) -> Any:
+        """Return rows as a dense array."""
+        return self._csr[i, :].toarray()
+
+    def columns(self, j: np.ndarray[Any, Any]) -> Any:
+        """Return columns as a dense array; the stored entries are read through."""
+        return self._csr[:, j].toarray()
+
+    def diagonal(self) -> Any:
+        """Return the diagonal."""
+        return self._csr.diagonal()
+
     def measure(self) -> Magnitude:
         """Read the stored entries once for the norm and for entries that are not finite; remembered."""
         if self._magnitude is None:

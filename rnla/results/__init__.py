@@ -1,15 +1,18 @@
 """What a call returns, and what the stages hand to each other: frozen data."""
 
+from rnla.results.base import RESULTS, Result
 from rnla.results.bases import LowRank, RangeBasis
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
 from rnla.results.report import Report, Resume, Status, register_resumer
 from rnla.results.svd_result import SVDResult
 
 __all__ = [
+    "RESULTS",
     "ErrorEstimate",
     "LowRank",
     "RangeBasis",
     "Report",
+    "Result",
     "Resume",
     "SVDResult",
     "Status",
