@@ -9,7 +9,7 @@ import numpy as np
 
 from rnla.errors import DTypeError, InputError
 
-__all__ = ["check_choice", "check_norm", "check_rank", "check_tol", "check_whole"]
+__all__ = ["check_choice", "check_norm", "check_number", "check_rank", "check_tol", "check_whole"]
 
 
 def check_whole(name: str, value: Any, least: int = 0) -> int:
@@ -40,12 +40,7 @@ def tol_floor(dtype: np.dtype[Any]) -> float:
 
 def check_tol(tol: Any, dtype: np.dtype[Any]) -> float:
     """Return the tolerance as float, above the floor of the dtype."""
-    if isinstance(tol, (bool, np.bool_, str)):
-        raise DTypeError(f"tol must be a number, got {tol!r}")
-    try:
-        value = float(tol)
-    except (TypeError, ValueError):
-        raise DTypeError(f"tol must be a number, got a {type(tol).__name__}") from None
+    value = check_number("tol", tol)
     if not 0 < value < math.inf:
         raise InputError(f"tol={value} must be positive and finite: it is the error allowed relative to the norm of A")
     floor = tol_floor(dtype)
@@ -58,6 +53,16 @@ def check_tol(tol: Any, dtype: np.dtype[Any]) -> float:
     return value
 
 
+def check_number(name: str, value: Any) -> float:
+    """Return a real number as float; refuse words and truth values."""
+    if isinstance(value, (bool, np.bool_, str)):
+        raise DTypeError(f"{name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DTypeError(f"{name} must be a number, got a {type(value).__name__}") from None
+
+
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """Return one of the allowed words."""
     if value not in choices:
@@ -68,3 +73,12 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 def check_norm(norm: Any) -> str:
     """Return the name of the norm that the error is measured in."""
     return check_choice("norm", norm, ("fro", "spectral"))
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return a positive, finite number as float."""
+    if isinstance(value, (bool, np.bool_, str)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise DTypeError(f"{name} must be a number, got {value!r}")
+    if not 0 < float(value) < math.inf:
+        raise InputError(f"{name}={value} must be positive and finite")
+    return float(value)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
-from rnla.checks import check_choice, check_norm, check_rank, check_tol, check_whole
+from rnla.checks import check_choice, check_norm, check_number, check_rank, check_tol, check_whole
 from rnla.errors import DTypeError, InputError
 from rnla.rangefinder import RangeFinder
 from rnla.sketch import as_sketch
@@ -51,11 +52,17 @@ def read_request(
     sketch: Any,
     method: Any,
     on_failure: Any,
+    energy: Any = None,
 ) -> Request:
     """Return the request with every argument checked, before any work."""
     check_choice("on_failure", on_failure, ("raise", "return"))
+    if energy is not None:
+        tol = _tol_of_energy(energy, tol, norm, dtype)
     if rank is None and tol is None:
-        raise InputError("say how much is wanted: rank= (singular values), tol= (relative error), or both")
+        raise InputError(
+            "say how much is wanted: rank= (singular values), tol= (relative error), or both; "
+            "or energy= (share of the sum of squares)"
+        )
     rank = None if rank is None else check_rank(rank, shape)
     tol = None if tol is None else check_tol(tol, dtype)
     if method is not None:
@@ -76,3 +83,19 @@ def read_request(
         sketch=None if sketch is None else as_sketch(sketch),
         on_failure=on_failure,
     )
+
+
+def _tol_of_energy(energy: Any, tol: Any, norm: Any, dtype: np.dtype[Any]) -> float:
+    """Return the relative Frobenius error that leaves this share of the sum of squares."""
+    if tol is not None:
+        raise InputError("energy= and tol= say the same in two ways; give one of them")
+    if norm != "fro":
+        raise InputError(f"energy= is a share of the sum of squares, of norm='fro'; with norm={norm!r} give tol=")
+    share = check_number("energy", energy)
+    if not 0 < share < 1:
+        raise InputError(f"energy={share} must lie between 0 and 1, such as 0.99; rank=min(m, n) keeps all")
+    bound = math.sqrt(1 - share)
+    try:
+        return check_tol(bound, dtype)
+    except InputError as error:
+        raise InputError(f"energy={share} asks for a relative error of {bound:.1e}: {error}") from None

@@ -6,18 +6,17 @@ and if not, how many columns are missing?
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rnla._xp.linalg import host_values
-from rnla.compression.projection import project
 from rnla.config import get_config
 from rnla.cost_model import passes_of_block
 from rnla.error.certificate import certify, smallest_rank
 from rnla.error.spectral import SPECTRAL_PASSES
-from rnla.factorization.low_rank_svd import svd_of_low_rank
 from rnla.iterate import Watch
 from rnla.operators.ledger import Ledger
 from rnla.planner import Plan, bytes_of
@@ -26,7 +25,44 @@ from rnla.request import Request
 from rnla.results import ErrorEstimate, RangeBasis, Status
 from rnla.rng import Key
 
-__all__ = ["Search"]
+__all__ = ["Factored", "Problem", "Search"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Factored:
+    """What a problem made of a whole basis.
+
+    Attributes
+    ----------
+    parts : tuple
+        Arrays of the problem's own, the first in the dtype of the result's factors.
+    values : array, shape (l,)
+        Descending, real: squares of the last ones are what a cut to smaller rank adds to the squared error.
+    """
+
+    parts: tuple[Any, ...]
+    values: Any
+
+
+class Problem(Protocol):
+    """What the pipeline is asked for."""
+
+    @property
+    def name(self) -> str:
+        """The name that its resumer is registered under."""
+        ...
+
+    def asked(self) -> dict[str, Any]:
+        """Return what else was asked, for a later request: plain values by name."""
+        ...
+
+    def approximation(self, basis: RangeBasis) -> RangeBasis:
+        """Return the basis with the image that the problem's approximation, image times basis^H, has on it."""
+        ...
+
+    def factor(self, basis: RangeBasis) -> Factored:
+        """Return the factors of that approximation for the whole basis."""
+        ...
 
 
 class Search:
@@ -35,37 +71,41 @@ class Search:
     `least` is a rank that is kept whatever the tolerance: an extended result never loses columns.
     """
 
-    def __init__(self, op: Ledger, request: Request, plan: Plan, key: Key, watch: Watch, least: int = 0) -> None:
+    def __init__(
+        self, op: Ledger, request: Request, plan: Plan, key: Key, watch: Watch, problem: Problem, least: int = 0
+    ) -> None:
         self.op, self.request, self.plan, self.key, self.watch = op, request, plan, key, watch
+        self.problem = problem
         self.least = least
         self.limit = plan.limit if plan.handover is None else min(plan.limit, plan.handover)
         self.stopped_by: Status | None = None
         self.memory_needed = 0  # by what the memory budget forbade
         self.basis: RangeBasis | None = None
-        self.factored = -1
-        self.factors: tuple[Any, Any, Any] | None = None
+        self.factored: Factored | None = None
+        self._factored_size = -1
         self.whole: ErrorEstimate | None = None
 
     @property
     def values(self) -> np.ndarray[Any, Any]:
         """All singular values of the projection on the basis, descending, in the scaled matrix."""
-        assert self.factors is not None
-        return host_values(self.factors[1])
+        assert self.factored is not None
+        return host_values(self.factored.values)
 
     def factor(self, basis: RangeBasis) -> None:
         """Factor the projection on a basis, once."""
-        if self.factored != basis.size:
-            self.factors = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
-            self.factored, self.whole = basis.size, None
+        if self._factored_size != basis.size:
+            self.factored = self.problem.factor(basis)
+            self._factored_size, self.whole = basis.size, None
 
     def look(self, basis: RangeBasis) -> ErrorEstimate:
         """Return the certificate of a basis; remembered, as the basis with what the certificate added."""
         self.factor(basis)
         if self.whole is None:
-            self.whole, self.basis = certify(
-                self.op, basis, self.request.norm, self.key,
-                tol=self.request.tol, values=self.values,
-            )  # fmt: skip
+            seen = self.problem.approximation(basis)
+            self.whole, seen = certify(
+                self.op, seen, self.request.norm, self.key, tol=self.request.tol, values=self.values
+            )
+            self.basis = dataclasses.replace(basis, probes=seen.probes, probed=seen.probed)
         return self.whole
 
     def missing(self, basis: RangeBasis) -> int:

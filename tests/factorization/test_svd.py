@@ -370,3 +370,31 @@ def test_an_operator_transposes_and_is_not_formed_by_accident() -> None:
     assert np.allclose(operator.H @ y, A.conj().T @ y)
     with pytest.raises(TypeError, match="to_array"):
         np.asarray(operator)
+
+
+# ------------------------------------------------------------------------------------------------ share of energy
+@pytest.mark.parametrize("energy", [0.5, 0.9, 0.99, 0.9999])
+def test_a_share_of_energy_is_kept_with_the_least_rank(energy: float) -> None:
+    s = 1.0 / np.arange(1, 61)
+    result = rnla.svd(np.diag(s), energy=energy, rng=0)
+    shares = np.cumsum(s**2) / np.sum(s**2)
+    assert np.sum(result.s**2) >= energy * np.sum(s**2) * (1 - 1e-12)
+    least = int(np.searchsorted(shares, energy)) + 1
+    assert least <= result.rank <= least + 1
+    assert rnla.plan(np.diag(s), energy=energy).size == rnla.plan(np.diag(s), tol=float(np.sqrt(1 - energy))).size
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"energy": 0.9, "tol": 0.1}, "give one of them"),
+        ({"energy": 0.9, "norm": "spectral"}, "norm='fro'"),
+        ({"energy": 1.0}, "between 0 and 1"),
+        ({"energy": 0}, "between 0 and 1"),
+        ({"energy": float("nan")}, "between 0 and 1"),
+        ({"energy": 1 - 1e-13}, r"energy=0\.99"),
+    ],
+)
+def test_a_share_of_energy_that_means_nothing_is_refused(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(rnla.InputError, match=message):
+        rnla.svd(np.eye(4, dtype=np.float32), **asked)
