@@ -16,6 +16,8 @@ from rnla.errors import RankWarning as RankWarning
 from rnla.errors import RnlaError as RnlaError
 from rnla.errors import RnlaWarning as RnlaWarning
 from rnla.errors import ToleranceNotMet as ToleranceNotMet
+from rnla.factorization.lu import lu as lu
+from rnla.factorization.qr import qr as qr
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
 from rnla.orth import TSQR as TSQR
@@ -26,10 +28,18 @@ from rnla.rangefinder import FullSVD as FullSVD
 from rnla.rangefinder import GramEigh as GramEigh
 from rnla.rangefinder import SubspaceIteration as SubspaceIteration
 from rnla.rangefinder import TallQR as TallQR
+from rnla.results import LUResult as LUResult
+from rnla.results import QRResult as QRResult
 from rnla.results import Status as Status
 from rnla.results import SVDResult as SVDResult
+from rnla.sketch import SRTT as SRTT
+from rnla.sketch import CountSketch as CountSketch
 from rnla.sketch import Gaussian as Gaussian
+from rnla.sketch import KhatriRao as KhatriRao
+from rnla.sketch import Rademacher as Rademacher
+from rnla.sketch import RowSampling as RowSampling
 from rnla.sketch import SparseSign as SparseSign
+from rnla.sketch import SparseStack as SparseStack
 from rnla.storage import load as load
 
 __all__ = [
@@ -39,6 +49,7 @@ __all__ = [
     "BackendError",
     "BudgetError",
     "CholeskyQR2",
+    "CountSketch",
     "DTypeError",
     "DeadlineReached",
     "FullSVD",
@@ -47,13 +58,20 @@ __all__ = [
     "HouseholderQR",
     "InputError",
     "IntegrityError",
+    "KhatriRao",
+    "LUResult",
     "NonFiniteError",
     "OperatorError",
+    "QRResult",
+    "Rademacher",
     "RankWarning",
     "RnlaError",
     "RnlaWarning",
+    "RowSampling",
+    "SRTT",
     "SVDResult",
     "SparseSign",
+    "SparseStack",
     "Status",
     "SubspaceIteration",
     "TSQR",
@@ -62,6 +80,8 @@ __all__ = [
     "config_context",
     "get_config",
     "load",
+    "lu",
     "plan",
+    "qr",
     "svd",
 ]

@@ -3,13 +3,17 @@
 from rnla.results.base import RESULTS, Result
 from rnla.results.bases import LowRank, RangeBasis
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
+from rnla.results.lu_result import LUResult
+from rnla.results.qr_result import QRResult
 from rnla.results.report import Report, Resume, Status, register_resumer
 from rnla.results.svd_result import SVDResult
 
 __all__ = [
     "RESULTS",
     "ErrorEstimate",
+    "LUResult",
     "LowRank",
+    "QRResult",
     "RangeBasis",
     "Report",
     "Result",
