@@ -11,7 +11,8 @@ The maps (W_i are the 64-bit words of one column stream, i counted from 0):
 - real normals: rows 2p and 2p+1 come from W_2p, W_2p+1 by the transform of Box and Muller [box1958]_,
   r = sqrt(-2 log u), u = ((W_2p >> 11) + 1) / 2^53, angle = 2 pi (W_2p+1 >> 11) / 2^53;
 - complex normals with E|z|^2 = 1: row p is sqrt(-log u) exp(i angle) of the same pair of words;
-- signs: one bit, 0 is +1; positions below d: (32-bit half * d) >> 32.
+- signs: one bit, 0 is +1; positions below d: (32-bit half * d) >> 32;
+- uniform numbers: (W_i >> 11) / 2^53; orders: the ranks of the words.
 
 Integers, signs and positions are the same bits on every backend; normals agree to a few ulp, because
 log, sqrt, cos and sin are the array library's own.
@@ -143,6 +144,17 @@ class Key:
             picked[:, k] = position
             picked[:, : k + 1].sort(axis=1)
         return picked
+
+    def permutation(self, count: int) -> np.ndarray[Any, Any]:
+        """Return the numbers below `count` in random order, every order equally likely, as int64.
+
+        They are sorted by their words; two words are equal with probability below count^2 / 2^65.
+        """
+        return np.argsort(self.words(0, count), kind="stable").astype(np.int64)
+
+    def uniforms(self, start: int, stop: int, column: int = 0) -> np.ndarray[Any, Any]:
+        """Return entries [start, stop) of one column stream of uniform numbers in [0, 1), multiples of 2^-53."""
+        return (self.words(start, stop, column) >> np.uint64(11)) * 2.0**-53
 
 
 def _box_muller(raw: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

@@ -54,6 +54,7 @@ class ColumnBlocks:
     """
 
     __slots__ = ("_by_rows", "_transposed", "device", "dtype", "shape", "xp")
+    sides = ("column",)  # of the blocks that are read along the layout
 
     def __init__(self, source: Any, dtype: np.dtype[Any]) -> None:
         transposed = source.T if isinstance(source, np.ndarray) else Transposed(source)

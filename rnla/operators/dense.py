@@ -35,6 +35,7 @@ class Dense:
     """
 
     __slots__ = ("_array", "_magnitude", "device", "dtype", "shape", "xp")
+    sides = ("row", "column")  # of the blocks that are read along the layout
 
     def __init__(self, array: Any, dtype: np.dtype[Any]) -> None:
         self._array = array

@@ -132,7 +132,14 @@ class Ledger(View):
             self._rescale(magnitude.exponent)
         return magnitude
 
-    def fold_blocks(self, side: str, step: Callable[[Any, slice, Any], Any], initial: Any = None) -> Any:
+    def fold_blocks(
+        self,
+        side: str,
+        step: Callable[[Any, slice, Any], Any],
+        initial: Any = None,
+        forward: int = 0,
+        backward: int = 0,
+    ) -> Any:
         """Reduce the scaled matrix block by block, counted as one pass.
 
         Where only a full pass tells the scale, the first pass takes the blocks as they are, and a second one
@@ -146,6 +153,8 @@ class Ledger(View):
             ``step(state, where, block)`` returns the next state.
         initial : object
             The first state, which no step may change in place.
+        forward, backward : int
+            Columns that the steps multiply by A, and by its adjoint, to be counted.
         """
         assert isinstance(self.base, SupportsBlocks)
         self._begin(1)
@@ -160,11 +169,38 @@ class Ledger(View):
                 if first and scale_exponent(getattr(self.base, "largest_seen", 0.0), self.dtype) > 0:
                     continue
                 state = step(state, where, times_power_of_two(block, -self.exponent) if self.exponent else block)
-        self._done(1)
+        self._done(1, forward, backward)
         if first and self._learn_scale():
             del state
-            return self.fold_blocks(side, step, initial)
+            return self.fold_blocks(side, step, initial, forward, backward)
         return state
+
+    def apply(self, product: Callable[[LinearOperator], Any], columns: int, adjoint: bool = False) -> Any:
+        """Return a product that a function makes from the operator itself, counted as one pass and checked.
+
+        Parameters
+        ----------
+        product : callable
+            Takes the operator under the ledger to A X, or to the adjoint product, for an X of its own.
+        columns : int
+            Of X.
+        adjoint : bool
+
+        Returns
+        -------
+        array or None
+            None, with nothing read, for a matrix that is scaled and for a user's operator: their products go
+            through `matmat` and `rmatmat` only.
+        """
+        if not self._scale_known:
+            self.measure()
+        if self.exponent or self._untrusted or not self._scale_known:
+            return None
+        self._begin(1)
+        with _quiet(False):
+            out = self._checked(product(self.base), "adjoint(A) @ Y" if adjoint else "A @ X")
+        self._done(1, **{"backward" if adjoint else "forward": columns})
+        return out
 
     def adopt_scale(self, exponent: int) -> None:
         """Take the scale of an earlier call, where only products could tell it."""

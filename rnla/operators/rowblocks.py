@@ -88,6 +88,7 @@ class RowBlocks:
         "shape",
         "xp",
     )
+    sides = ("row",)  # of the blocks that are read along the layout
 
     def __init__(self, source: Any, dtype: np.dtype[Any], side: str = "rows") -> None:
         shape = tuple(source.shape)

@@ -100,6 +100,11 @@ class Sparse:
         self.device = None
 
     @property
+    def matrix(self) -> Any:
+        """The matrix in canonical CSR; not to be changed."""
+        return self._csr
+
+    @property
     def nnz(self) -> int:
         """Stored entries."""
         return int(self._csr.nnz)

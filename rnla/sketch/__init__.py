@@ -8,15 +8,43 @@ from __future__ import annotations
 from typing import Any
 
 from rnla.errors import DTypeError, InputError
+from rnla.sketch.count_sketch import CountSketch
 from rnla.sketch.gaussian import Gaussian
-from rnla.sketch.protocols import TestMatrix
+from rnla.sketch.khatri_rao import KhatriRao
+from rnla.sketch.product import sketch_product
+from rnla.sketch.protocols import SparseTestMatrix, SupportsApply, TestMatrix
+from rnla.sketch.rademacher import Rademacher
+from rnla.sketch.row_sampling import RowSampling
 from rnla.sketch.sparse_sign import SparseSign
+from rnla.sketch.sparse_stack import SparseStack
+from rnla.sketch.srtt import SRTT
 
-__all__ = ["SKETCHES", "Gaussian", "SparseSign", "TestMatrix", "as_sketch"]
+__all__ = [
+    "SKETCHES",
+    "CountSketch",
+    "Gaussian",
+    "KhatriRao",
+    "Rademacher",
+    "RowSampling",
+    "SRTT",
+    "SparseSign",
+    "SparseStack",
+    "SparseTestMatrix",
+    "SupportsApply",
+    "TestMatrix",
+    "as_sketch",
+    "sketch_product",
+]
 
-SKETCHES: dict[str, type[Gaussian | SparseSign]] = {
+SKETCHES: dict[str, type[TestMatrix]] = {
     "gaussian": Gaussian,
     "sparse_sign": SparseSign,
+    "sparse_stack": SparseStack,
+    "count_sketch": CountSketch,
+    "rademacher": Rademacher,
+    "srtt": SRTT,
+    "khatri_rao": KhatriRao,
+    "row_sampling": RowSampling,
 }
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.namespace import NUMPY, from_host
+from rnla._xp.namespace import NUMPY
 from rnla.checks import check_whole
 from rnla.rng import Key
+from rnla.sketch.sparse_rows import as_csr, as_dense
 
 __all__ = ["SparseSign"]
 
@@ -62,8 +63,15 @@ class SparseSign:
     ) -> Any:
         """Return rows [start, stop) of the (rows, columns) test matrix of this key, dense."""
         del rows
-        out = np.zeros((max(stop - start, 0), columns), dtype=dtype)
-        if columns:
-            where, signs = self.positions(start, stop, columns, key)
-            np.put_along_axis(out, where, signs * math.sqrt(columns / where.shape[1]), axis=1)
-        return from_host(out, xp, device)
+        return as_dense(*self._entries(start, stop, columns, key), columns, dtype, xp, device)
+
+    def sparse_tile(self, start: int, stop: int, rows: int, columns: int, key: Key, *, dtype: Any = np.float64) -> Any:
+        """Return rows [start, stop) of the (rows, columns) test matrix of this key in CSR."""
+        del rows
+        return as_csr(*self._entries(start, stop, columns, key), columns, dtype)
+
+    def _entries(self, start: int, stop: int, columns: int, key: Key) -> tuple[Any, Any]:
+        if columns == 0:
+            return np.zeros((stop - start, 0), dtype=np.int64), np.zeros((stop - start, 0))
+        where, signs = self.positions(start, stop, columns, key)
+        return where, signs * math.sqrt(columns / where.shape[1])

@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rnla._xp.namespace import NUMPY, to_host
 from rnla.rng import Key, as_key
-from rnla.sketch import TestMatrix
+from rnla.sketch import SparseTestMatrix, SupportsApply, TestMatrix
 from rnla.testing.spectra import haar
 
 __all__ = ["check_test_matrix"]
@@ -26,12 +27,26 @@ _LIMIT = 7.0  # standard deviations: 2.6e-12 for a normal statistic
 _SPREAD = 7.0  # Davidson and Szarek: exp(-7^2 / 2) = 2.3e-11 on each side
 
 
-def check_test_matrix(part: TestMatrix, *, rng: Any = 0) -> None:
+def check_test_matrix(
+    part: TestMatrix,
+    *,
+    dtypes: Sequence[str] = _DTYPES,
+    centred: bool = True,
+    embeds: bool = True,
+    rng: Any = 0,
+) -> None:
     """Raise `AssertionError` unless a test matrix keeps the contract of `TestMatrix`.
 
     Parameters
     ----------
     part : TestMatrix
+    dtypes : sequence of str
+        That the test matrix comes in.
+    centred : bool
+        Whether its entries are to have the mean 0.
+    embeds : bool
+        Whether it is to keep any subspace of dimension 5 with 200 columns: False for the sampling of
+        coordinates, for one sign in a row, and for entries with heavy tails.
     rng : Key or what `rnla.svd` takes as ``rng=``
 
     Raises
@@ -39,7 +54,8 @@ def check_test_matrix(part: TestMatrix, *, rng: Any = 0) -> None:
     AssertionError
         Saying what failed: shapes and dtypes; equal bits however the rows are tiled and whenever they are
         drawn; other bits under another key; mean 0 and E omega omega^H = I; a small subspace kept; equal
-        numbers (to 8 ulp) in another array library.
+        numbers (to 8 ulp) in another array library; rows in CSR that are not those of the tile, bit for bit;
+        a fast product that is not the product with the tile, to rounding.
 
     Notes
     -----
@@ -56,12 +72,17 @@ def check_test_matrix(part: TestMatrix, *, rng: Any = 0) -> None:
     """
     key = as_key(rng).child("check-test-matrix")
     assert isinstance(part, TestMatrix), f"{type(part).__name__} has no tile(start, stop, rows, columns, key, ...)"
-    for dtype in _DTYPES:
+    for dtype in dtypes:
         _check_tiles(part, key, np.dtype(dtype))
         _check_libraries(part, key, np.dtype(dtype))
-    for dtype in ("float64", "complex128"):
-        _check_moments(part, key, np.dtype(dtype))
-        _check_subspace(part, key, np.dtype(dtype))
+        if isinstance(part, SparseTestMatrix):
+            _check_sparse_tiles(part, key, np.dtype(dtype))
+        if isinstance(part, SupportsApply):
+            _check_applier(part, key, np.dtype(dtype))
+    for dtype in {"float64", "complex128"} & set(dtypes):
+        _check_moments(part, key, np.dtype(dtype), centred)
+        if embeds:
+            _check_subspace(part, key, np.dtype(dtype))
 
 
 def _tile(part: TestMatrix, key: Key, start: int, stop: int, rows: int, columns: int, dtype: Any) -> Any:
@@ -105,7 +126,37 @@ def _check_libraries(part: TestMatrix, key: Key, dtype: np.dtype[Any]) -> None:
     )
 
 
-def _check_moments(part: TestMatrix, key: Key, dtype: np.dtype[Any]) -> None:
+def _check_sparse_tiles(part: SparseTestMatrix, key: Key, dtype: np.dtype[Any]) -> None:
+    for rows, columns in ((203, 9), (40, 1), (12, 0)):
+        for start, stop in ((0, rows), (3, 11), (5, 5)):
+            dense = _tile(part, key, start, stop, rows, columns, dtype)
+            sparse = part.sparse_tile(start, stop, rows, columns, key, dtype=dtype)
+            what = f"rows {start} to {stop} of ({rows}, {columns}) in CSR"
+            assert sparse.format == "csr", f"{what} are in {sparse.format}"
+            assert sparse.dtype == dtype, f"{what} have dtype {sparse.dtype}, asked for {dtype}"
+            assert np.array_equal(sparse.toarray(), dense), f"{what} have other bits than the tile"
+
+
+def _check_applier(part: SupportsApply, key: Key, dtype: np.dtype[Any]) -> None:
+    for rows, columns in ((203, 9), (64, 64), (5, 8), (1, 1)):
+        apply = part.applier(rows, columns, key, dtype=dtype)
+        if apply is None:
+            continue
+        block = key.child("block").normals(0, 12, 2 * rows, dtype=dtype)
+        omega = _tile(part, key, 0, rows, rows, columns, dtype)
+        for name, a in (("", block[:, :rows]), ("strided ", block[::2, ::2]), ("empty ", block[:0, :rows])):
+            before = a.copy()
+            out = np.asarray(apply(a))
+            assert out.shape == (len(a), columns), f"a {name}block gives shape {out.shape}"
+            assert out.dtype == dtype, f"a {name}block of {dtype} gives {out.dtype}"
+            assert np.array_equal(a, before), f"a {name}block was changed"
+            size = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(omega, axis=0)[None, :]
+            error = np.abs(out - a @ omega)
+            limit = 30 * np.finfo(dtype).eps * size
+            assert np.all(error <= limit), f"a {name}block of {rows} columns is multiplied wrongly: {error.max():.1e}"
+
+
+def _check_moments(part: TestMatrix, key: Key, dtype: np.dtype[Any], centred: bool) -> None:
     rows, columns = 32, 12
     draws = np.stack([_tile(part, key.child("moments", i), 0, rows, rows, columns, dtype) for i in range(_KEYS)])
     unit = haar(rows, 2, dtype=dtype, rng=key.child("directions"))
@@ -120,6 +171,8 @@ def _check_moments(part: TestMatrix, key: Key, dtype: np.dtype[Any]) -> None:
         "the covariance of two directions": ((one.conj() * two).mean(axis=1).real, 0.0),
     }
     for name, (samples, expected) in statistics.items():
+        if not centred and expected == 0 and "mean" in name:
+            continue
         error = float(samples.std(ddof=1)) / math.sqrt(_KEYS)
         gap = abs(float(samples.mean()) - expected)
         assert gap <= _LIMIT * error + 1e-12, (

@@ -1,0 +1,209 @@
+"""The sketch A Omega of any matrix, by the cheapest road that the matrix and the test matrix allow.
+
+S1. A test matrix with few entries in a row (`SparseTestMatrix`) is held in CSR.  Dense blocks of A are multiplied by
+    it one after another; a sparse A is multiplied sparse by sparse, in parts, so that no more than a part of the
+    result is sparse at a time.
+S2. One with a fast product (`SupportsApply`) takes dense blocks of rows of A, or of columns for the adjoint, as
+    they come along the layout of A.
+S3. Everything else (other array libraries, operators, a matrix that had to be scaled, blocks against the layout) is
+    the product with the dense Omega.
+
+Cost: one pass in every case.  With nnz entries in a row of Omega, S1 takes 2 nnz flops for each stored entry of A and
+holds n nnz numbers; S2 takes what the test matrix says for each row; S3 takes 2 columns flops for each stored entry and
+holds n columns numbers.
+
+Guarantee: the same Omega on every road, so the results are equal to rounding.  Tested in
+`tests/sketch/test_sketch_product.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rnla._kernels.threads import even_ranges, run
+from rnla._xp.namespace import is_numpy
+from rnla.config import get_config
+from rnla.operators.algebra import Adjoint
+from rnla.operators.ledger import Ledger
+from rnla.operators.protocols import LinearOperator, SupportsBlocks
+from rnla.operators.sparse import Sparse
+from rnla.rng import Key
+from rnla.sketch.protocols import SparseTestMatrix, SupportsApply, TestMatrix
+
+__all__ = ["sketch_product"]
+
+Array = np.ndarray[Any, Any]
+_SMALL = 1 << 16  # entries of a block that are not worth cutting for the pool
+_PARTS = 16
+_DENSE_BYTES = 1 << 23  # of rows of a sparse matrix that are made dense for a transform
+
+
+def sketch_product(op: Ledger | Adjoint, sketch: TestMatrix, columns: int, key: Key) -> Any:
+    """Return A Omega, for the test matrix Omega of a key with as many rows as A has columns.
+
+    Parameters
+    ----------
+    op : Ledger, or Adjoint of one
+        The matrix behind its ledger, which counts one pass and the columns.
+    sketch : TestMatrix
+    columns : int
+        Of Omega.
+    key : Key
+        Of Omega: ``sketch.tile(0, n, n, columns, key)`` is what A is multiplied with.
+
+    Returns
+    -------
+    array, shape (m, columns)
+        In the library, the dtype and the scale of the products of `op`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rnla.operators.coerce import as_operator
+    >>> from rnla.sketch import SRTT
+    >>> op = Ledger(as_operator(np.ones((3, 50))))
+    >>> sketch_product(op, SRTT(), 4, Key(0)).shape, op.counts.passes, op.counts.forward
+    ((3, 4), 1, 4)
+    """
+    ledger, flipped = (op.base, True) if isinstance(op, Adjoint) else (op, False)
+    m, n = op.shape
+    out = None
+    if is_numpy(op.xp) and isinstance(ledger, Ledger) and m and n and columns:
+        road = _Road(ledger, flipped, sketch, m, n, columns, key)
+        out = road.sparse() if isinstance(ledger.base, Sparse) else road.blocks()
+    if out is None:
+        out = op.matmat(sketch.tile(0, n, n, columns, key, dtype=op.dtype, xp=op.xp, device=op.device))
+    return out
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Road:
+    """One product under way: of the m by n matrix that is seen, the adjoint of the one in the ledger if `flipped`."""
+
+    ledger: Ledger
+    flipped: bool
+    sketch: TestMatrix
+    m: int
+    n: int
+    columns: int
+    key: Key
+
+    def blocks(self) -> Array | None:
+        """Return the product with a matrix that is read in dense blocks, None where it cannot be."""
+        sides = getattr(self.ledger.base, "sides", ())
+        if not isinstance(self.ledger.base, SupportsBlocks) or not sides:
+            return None
+        dtype = self.ledger.dtype
+        along = "column" if self.flipped else "row"
+        counted = {"backward" if self.flipped else "forward": self.columns}
+        if isinstance(self.sketch, SupportsApply) and along in sides:
+            apply = self.sketch.applier(self.n, self.columns, self.key, dtype=dtype)
+            if apply is not None:
+                return self._whole(
+                    self.ledger.fold_blocks(along, functools.partial(self._rows, apply), None, **counted)
+                )
+        if not isinstance(self.sketch, SparseTestMatrix):
+            return None
+        omega = self.sketch.sparse_tile(0, self.n, self.n, self.columns, self.key, dtype=dtype)
+        if along in sides:
+            apply = functools.partial(_dense_by_sparse, omega)
+            return self._whole(self.ledger.fold_blocks(along, functools.partial(self._rows, apply), None, **counted))
+        total = self.ledger.fold_blocks(sides[0], functools.partial(self._sum, omega), None, **counted)
+        return self._whole(total).astype(dtype, copy=False)
+
+    def _whole(self, out: Array | None) -> Array:
+        return np.zeros((self.m, self.columns), dtype=self.ledger.dtype) if out is None else out
+
+    def _seen(self, block: Array) -> Array:
+        """Return the block as it stands in the matrix that is seen."""
+        if not self.flipped:
+            return block
+        return block.conj().T if block.dtype.kind == "c" else block.T
+
+    def _rows(self, apply: Callable[[Array], Any], out: Array | None, where: slice, block: Array) -> Array:
+        """Write the rows of the result that a block of rows gives."""
+        written: Array = np.empty((self.m, self.columns), dtype=self.ledger.dtype) if out is None else out
+        rows = self._seen(block)
+
+        def task(part: slice) -> None:
+            written[where][part] = apply(rows[part])
+
+        run(task, even_ranges(len(rows), _PARTS if rows.size > _SMALL else 1), get_config().threads)
+        return written
+
+    def _sum(self, omega: Any, total: Array | None, where: slice, block: Array) -> Array:
+        """Add what a block of columns gives, in double precision."""
+        if total is None:
+            double = np.complex128 if self.ledger.dtype.kind == "c" else np.float64
+            total = np.zeros((self.m, self.columns), dtype=double)
+        own: Array = total
+        columns, part_of_omega = self._seen(block), omega[where]
+
+        def task(part: slice) -> None:
+            own[part] += _dense_by_sparse(part_of_omega, columns[part])
+
+        run(task, even_ranges(len(columns), _PARTS if columns.size > _SMALL else 1), get_config().threads)
+        return own
+
+    def sparse(self) -> Array | None:
+        """Return the product with a sparse matrix, None where the dense Omega is as good."""
+        op = self.ledger.base
+        assert isinstance(op, Sparse)
+        product: Callable[[LinearOperator], Any]
+        if isinstance(self.sketch, SparseTestMatrix):
+            omega = self.sketch.sparse_tile(0, self.n, self.n, self.columns, self.key, dtype=op.dtype)
+            product = functools.partial(_sparse_adjoint if self.flipped else _sparse_direct, omega)
+        elif isinstance(self.sketch, SupportsApply) and not self.flipped:
+            stored = op.nnz / self.m
+            apply = self.sketch.applier(self.n, self.columns, self.key, dtype=op.dtype, stored=stored)
+            if apply is None:
+                return None
+            product = functools.partial(_sparse_transformed, apply, self.columns)
+        else:
+            return None
+        return self.ledger.apply(product, self.columns, self.flipped)  # type: ignore[no-any-return]
+
+
+def _dense_by_sparse(omega: Any, rows: Array) -> Array:
+    """Return a few dense rows times Omega in CSR."""
+    return np.asarray((omega.T @ rows.T).T)
+
+
+def _sparse_direct(omega: Any, op: Any) -> Array:
+    """Return A Omega, both in CSR, in parts of its rows."""
+    out = np.empty((op.shape[0], omega.shape[1]), dtype=op.dtype)
+
+    def task(rows: slice) -> None:
+        out[rows] = (op.matrix[rows] @ omega).toarray()
+
+    run(task, even_ranges(op.shape[0], _PARTS), get_config().threads)
+    return out
+
+
+def _sparse_adjoint(omega: Any, op: Any) -> Array:
+    """Return the adjoint of A times Omega: the adjoint of Omega^H A, in parts of its rows."""
+    across = omega.conj().T.tocsr()
+    out = np.empty((op.shape[1], omega.shape[1]), dtype=op.dtype)
+
+    def task(columns: slice) -> None:
+        out[:, columns] = (across[columns] @ op.matrix).toarray().conj().T
+
+    run(task, even_ranges(across.shape[0], _PARTS), get_config().threads)
+    return out
+
+
+def _sparse_transformed(apply: Callable[[Array], Any], columns: int, op: Any) -> Array:
+    """Return A Omega from rows of A that are made dense, a few megabytes at a time."""
+    m, n = op.shape
+    out = np.empty((m, columns), dtype=op.dtype)
+
+    def task(rows: slice) -> None:
+        out[rows] = apply(op.matrix[rows].toarray())
+
+    run(task, even_ranges(m, max(1, -(-m * n * op.dtype.itemsize // _DENSE_BYTES))), get_config().threads)
+    return out

@@ -1,0 +1,79 @@
+"""Test matrices as the papers write them, from their random ingredients: slow, plain, dense, the oracle.
+
+Nothing here is imported from the library.  Scaling is the papers' times sqrt(columns): columns with E omega omega* = I.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def dft(n: int) -> Array:
+    """The unitary discrete Fourier transform, entry by entry (Halko, Martinsson and Tropp 2011, section 4.6)."""
+    return np.array([[np.exp(-2j * np.pi * p * q / n) / math.sqrt(n) for q in range(n)] for p in range(n)])
+
+
+def dct(n: int) -> Array:
+    """The orthonormal cosine transform of the second kind, entry by entry."""
+    out = np.empty((n, n))
+    for k in range(n):
+        for p in range(n):
+            scale = math.sqrt((1 if k == 0 else 2) / n)
+            out[k, p] = scale * math.cos(math.pi * (2 * p + 1) * k / (2 * n))
+    return out
+
+
+def hadamard(n: int) -> Array:
+    """The normalized Walsh-Hadamard matrix by its recursion."""
+    out = np.ones((1, 1))
+    while len(out) < n:
+        out = np.block([[out, out], [out, -out]])
+    return out / math.sqrt(n)
+
+
+def srft(d: Array, chosen: Array) -> Array:
+    """Omega = sqrt(n) D F R, D diagonal of unit modulus, R the chosen columns of the identity (Algorithm 4.5)."""
+    n = len(d)
+    D = np.diag(d)
+    R = np.eye(n)[:, chosen]
+    return math.sqrt(n) * D @ dft(n) @ R
+
+
+def srtt(F: Array, signs: list[Array], orders: list[Array], chosen: Array, rows: int) -> Array:
+    """The transpose of sqrt(N) R F D_q P_q ... F D_1 P_1, where P moves coordinate i to place order[i]."""
+    N = len(F)
+    S = np.eye(N)
+    for d, order in zip(signs, orders, strict=True):
+        P = np.zeros((N, N))
+        for i in range(N):
+            P[order[i], i] = d[i]
+        S = F @ P @ S
+    return math.sqrt(N) * S[chosen].T[:rows]
+
+
+def sparse_stack(positions: Array, signs: Array, sizes: list[int]) -> Array:
+    """Blocks of columns side by side, each with one sign in a row, times the square root of the block's size."""
+    rows = len(positions)
+    blocks = []
+    for b, size in enumerate(sizes):
+        block = np.zeros((rows, size))
+        for i in range(rows):
+            block[i, positions[i, b]] = signs[i, b] * math.sqrt(size)
+        blocks.append(block)
+    return np.hstack(blocks)
+
+
+def khatri_rao(factors: list[Array]) -> Array:
+    """Column j is the Kronecker product of the j-th columns."""
+    columns = []
+    for j in range(factors[0].shape[1]):
+        column = np.ones(1)
+        for factor in factors:
+            column = np.kron(column, factor[:, j])
+        columns.append(column)
+    return np.stack(columns, axis=1)
