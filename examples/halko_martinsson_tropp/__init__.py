@@ -1,0 +1,16 @@
+"""The experiments of section 7 of Halko, Martinsson and Tropp (2011), run by the library.
+
+Each script draws one figure and checks its shape:
+
+    python -m examples.halko_martinsson_tropp.figure_7_2 [--small] [--out FOLDER]
+
+| script             | figure                                                                            |
+|--------------------|-----------------------------------------------------------------------------------|
+| `figure_7_2`       | the adaptive range finder on an exponentially decaying spectrum                   |
+| `figure_7_3`       | the error estimate against the error, over many trials                            |
+| `figure_7_5`       | power iterations on a graph Laplacian of image patches, whose spectrum is slow    |
+| `figure_7_8`       | the error by the kind of the test matrix, over many trials                        |
+
+Where the paper does not print what is needed (the contours of 7.2, the image of 7.5), the script says what it takes
+instead.  Timings are reported, never checked.
+"""

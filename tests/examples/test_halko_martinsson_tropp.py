@@ -1,0 +1,78 @@
+"""The experiments of the paper run small: they check themselves, and they draw."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples" / "halko_martinsson_tropp"
+PACKAGE = "examples.halko_martinsson_tropp"
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if "command_line(__doc__, main)" in path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_experiment_has_the_shape_that_the_paper_shows(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The checks are the scripts' own; that they can fail is tested below."""
+    path = importlib.import_module(f"{PACKAGE}.{script}").main(True, tmp_path)
+    data = path.read_bytes()
+    width, height = struct.unpack(">II", data[16:24])
+    assert data[:4] == b"\x89PNG"
+    assert width >= 1000
+    assert height >= 500
+    assert capsys.readouterr().out.strip()
+
+
+def test_every_experiment_is_in_the_list() -> None:
+    document = importlib.import_module(PACKAGE).__doc__
+    assert sorted(re.findall(r"^\| `(\w+)`", document, re.MULTILINE)) == SCRIPTS
+
+
+def test_a_curve_of_another_shape_is_refused() -> None:
+    """An estimate that is no bound, an error under the least possible one, and an error that does not fall."""
+    from examples.halko_martinsson_tropp import figure_7_2
+    from examples.halko_martinsson_tropp.laplace import adaptive_run, single_layer
+    from rnla.rng import Key
+
+    A = single_layer()
+    s = np.linalg.svd(A, compute_uv=False)
+    run = adaptive_run(A, 125, Key(0))
+    figure_7_2.check(s, run.estimate, run.error)
+    for estimate, error in ((run.error / 2, run.error), (run.estimate, s[:126] / 2), (run.estimate, 1e-6 + run.error)):
+        with pytest.raises(AssertionError):
+            figure_7_2.check(s, estimate, error)
+
+
+def test_the_adaptive_run_is_the_error_of_an_orthonormal_basis() -> None:
+    """With as many columns as rows nothing is left; before, the error is not under the optimum."""
+    from examples.halko_martinsson_tropp.laplace import adaptive_run
+    from rnla.rng import Key
+
+    A = np.diag(0.5 ** np.arange(12.0))
+    run = adaptive_run(A, 12, Key(1), r=3)
+    assert np.all(run.error[:12] >= np.diag(A) * (1 - 1e-12))
+    assert run.error[12] < 1e-14
+    assert run.error[0] == 1
+
+
+def test_without_scikit_learn_the_picture_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from examples.halko_martinsson_tropp.patches import picture, weights
+
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    image, source = picture(24)
+    assert source == "a generated picture"
+    assert image.min() >= 0
+    assert image.max() <= 4095
+    A = weights(image)
+    assert abs(A - A.T).max() == 0
+    assert np.abs(np.linalg.eigvalsh(A.toarray())).max() == pytest.approx(1)
