@@ -49,7 +49,7 @@ def srtt(F: Array, signs: list[Array], orders: list[Array], chosen: Array, rows:
     N = len(F)
     S = np.eye(N)
     for d, order in zip(signs, orders, strict=True):
-        P = np.zeros((N, N))
+        P = np.zeros((N, N), dtype=d.dtype)
         for i in range(N):
             P[order[i], i] = d[i]
         S = F @ P @ S
