@@ -64,7 +64,7 @@ class Result(abc.ABC):
     def fits(self) -> bool:
         """Whether the shapes of the factors agree, as those of a damaged file might not."""
 
-    def rows(self) -> list[tuple[str, str]]:
+    def lines(self) -> list[tuple[str, str]]:
         """Return the lines of the printed table that only this kind of result has."""
         return []
 
@@ -146,7 +146,7 @@ class Result(abc.ABC):
         r = self.report
         rows = [
             ("rank", f"{self.rank} of a {self.shape[0]} x {self.shape[1]} matrix, from {r.size} basis columns"),
-            *self.rows(),
+            *self.lines(),
             ("error", str(self.error)),
             ("status", self.status.value),
             ("method", r.plan.summary),

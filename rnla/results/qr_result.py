@@ -69,7 +69,7 @@ class QRResult(Result):
         permutation = self.pivots.shape == (n,) and bool(np.all(np.sort(to_host(self.pivots)) == np.arange(n)))
         return self.Q.shape == (m, k) and self.R.shape == (k, n) and self.Q.dtype == self.R.dtype and permutation
 
-    def rows(self) -> list[tuple[str, str]]:
+    def lines(self) -> list[tuple[str, str]]:
         """Return the lines of the first pivots and of the diagonal of R."""
         xp, k = namespace_of(self.R), self.rank
         d = host_values(xp.abs(xp.linalg.diagonal(self.R[:, :k]))) if k else np.zeros(0)

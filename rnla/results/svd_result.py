@@ -136,7 +136,7 @@ class SVDResult(Result):
         (m, n), k = self.report.shape, len(self.s)
         return bool(self.U.shape == (m, k) and self.Vh.shape == (k, n) and self.U.dtype == self.Vh.dtype)
 
-    def rows(self) -> list[tuple[str, str]]:
+    def lines(self) -> list[tuple[str, str]]:
         """Return the line of the singular values."""
         s = host_values(self.s)
         values = ", ".join(f"{x:.4g}" for x in s[:4]) + (f", ..., {s[-1]:.4g}" if len(s) > 4 else "")
