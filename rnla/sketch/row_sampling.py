@@ -74,6 +74,8 @@ class RowSampling:
     def __post_init__(self) -> None:
         if self.replace is not None and not isinstance(self.replace, (bool, np.bool_)):
             raise DTypeError(f"replace must be True, False or None, got {self.replace!r}")
+        if self.replace is None:
+            object.__setattr__(self, "replace", self.weights is not None)
         if self.weights is None:
             return
         try:
@@ -82,7 +84,7 @@ class RowSampling:
             raise DTypeError("weights must be real numbers, one for each row of the test matrix") from None
         if weights.ndim != 1 or not np.all(np.isfinite(weights)) or np.any(weights < 0) or not np.any(weights > 0):
             raise InputError("weights must be a vector of finite numbers, none negative and not all zero")
-        if self.replace is False:
+        if not self.replace:
             raise InputError("weights need replace=True: without replacement the columns would not be isotropic")
         weights /= weights.max()
         weights.flags.writeable = False
@@ -93,7 +95,7 @@ class RowSampling:
             return NotImplemented
         if self.weights is None or other.weights is None:
             return self.weights is other.weights and self.replace == other.replace
-        return np.array_equal(self.weights, other.weights)
+        return np.array_equal(self.weights, other.weights)  # which are replaced, both
 
     def __hash__(self) -> int:
         return hash((None if self.weights is None else self.weights.tobytes(), self.replace))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 import rnla
-from rnla.sketch import SKETCHES, TestMatrix
+from rnla import sketch
+from rnla.sketch import SKETCHES
 
-TABLE: dict[str, TestMatrix] = {word: made() for word, made in SKETCHES.items()}
-OTHERS: dict[str, TestMatrix] = {
+TABLE: dict[str, sketch.TestMatrix] = {word: made() for word, made in SKETCHES.items()}
+OTHERS: dict[str, sketch.TestMatrix] = {
     "one sparse sign": rnla.SparseSign(nnz=1),
     "many sparse signs": rnla.SparseSign(nnz=40),
     "two stacks": rnla.SparseStack(nnz=2),
@@ -21,7 +22,7 @@ OTHERS: dict[str, TestMatrix] = {
     "factors of signs": rnla.KhatriRao(2, base=rnla.Rademacher()),
     "rows with replacement": rnla.RowSampling(replace=True),
 }
-FOURIER: dict[str, TestMatrix] = {
+FOURIER: dict[str, sketch.TestMatrix] = {
     "fourier": rnla.SRTT("fourier"),
     "srft": rnla.SRTT("fourier", permute=False),
     "fourier twice": rnla.SRTT("fourier", rounds=2),
@@ -29,13 +30,13 @@ FOURIER: dict[str, TestMatrix] = {
 ALL = {**TABLE, **OTHERS, **FOURIER}
 
 
-def dtypes_of(part: TestMatrix) -> tuple[str, ...]:
+def dtypes_of(part: sketch.TestMatrix) -> tuple[str, ...]:
     """Return the dtypes that a part comes in."""
     every = ("float32", "float64", "complex64", "complex128")
     return every[2:] if part in FOURIER.values() else every
 
 
-def keeps_subspaces(part: TestMatrix) -> bool:
+def keeps_subspaces(part: sketch.TestMatrix) -> bool:
     """Whether 200 columns keep any subspace of dimension 5: not coordinates, one sign, or heavy tails."""
     if isinstance(part, rnla.RowSampling | rnla.CountSketch | rnla.KhatriRao):
         return False
