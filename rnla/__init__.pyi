@@ -17,6 +17,7 @@ from rnla.errors import RnlaError as RnlaError
 from rnla.errors import RnlaWarning as RnlaWarning
 from rnla.errors import ToleranceNotMet as ToleranceNotMet
 from rnla.factorization.lu import lu as lu
+from rnla.factorization.pca import pca as pca
 from rnla.factorization.qr import qr as qr
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
@@ -29,6 +30,7 @@ from rnla.rangefinder import GramEigh as GramEigh
 from rnla.rangefinder import SubspaceIteration as SubspaceIteration
 from rnla.rangefinder import TallQR as TallQR
 from rnla.results import LUResult as LUResult
+from rnla.results import PCAResult as PCAResult
 from rnla.results import QRResult as QRResult
 from rnla.results import Status as Status
 from rnla.results import SVDResult as SVDResult
@@ -43,7 +45,8 @@ from rnla.sketch import SparseStack as SparseStack
 from rnla.storage import load as load
 
 __all__ = [
-    "__version__",
+    "SRTT",
+    "TSQR",
     "AccuracyWarning",
     "Adaptive",
     "BackendError",
@@ -62,25 +65,26 @@ __all__ = [
     "LUResult",
     "NonFiniteError",
     "OperatorError",
+    "PCAResult",
     "QRResult",
     "Rademacher",
     "RankWarning",
     "RnlaError",
     "RnlaWarning",
     "RowSampling",
-    "SRTT",
     "SVDResult",
     "SparseSign",
     "SparseStack",
     "Status",
     "SubspaceIteration",
-    "TSQR",
     "TallQR",
     "ToleranceNotMet",
+    "__version__",
     "config_context",
     "get_config",
     "load",
     "lu",
+    "pca",
     "plan",
     "qr",
     "svd",

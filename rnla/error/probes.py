@@ -17,7 +17,7 @@ from typing import Any
 
 from rnla._xp.linalg import adjoint, frobenius, is_complex
 
-__all__ = ["PROBES", "PROBES_WITHOUT_NORM", "lower_share", "probe_residual"]
+__all__ = ["PROBES", "PROBES_WITHOUT_NORM", "lower_share", "probe_residual", "upper_share"]
 
 PROBES = 10
 """Columns used where the norm of A is known: the bound is at most 4 times the estimate (real data)."""
@@ -33,6 +33,18 @@ def lower_share(columns: int, failure: float, *, complex_columns: bool) -> float
         middle = math.sqrt(low * high)
         low, high = (middle, high) if math.log(middle) + 1 - middle < target else (low, middle)
     return low
+
+
+def upper_share(columns: int, failure: float, *, complex_columns: bool) -> float:
+    """Return c so that the estimate of a squared norm exceeds c times it with at most this probability."""
+    target = math.log(failure) * 2 / (columns * (2 if complex_columns else 1))
+    low, high = 1.0, 2.0
+    while math.log(high) + 1 - high > target:
+        high *= 2.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if math.log(middle) + 1 - middle < target else (middle, high)
+    return high
 
 
 def probe_residual(basis: Any, image: Any, probes: Any, probed: Any) -> tuple[float, float]:

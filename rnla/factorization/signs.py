@@ -14,7 +14,7 @@ from typing import Any
 from rnla._xp.linalg import cast, eps_of, is_complex
 from rnla._xp.namespace import device_of, is_numpy, namespace_of
 
-__all__ = ["fix_signs"]
+__all__ = ["fix_signs", "row_phases"]
 
 
 def _pivot(columns: Any) -> tuple[Any, Any]:
@@ -56,9 +56,33 @@ def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
         pivot = xp.where(tv > tu * (1 + math.sqrt(eps_of(u.dtype))), pv, pu)
     else:
         pivot = _pivot(u if m < n else v)[0]
+    phase = _phases(pivot)
+    back = xp.conj(phase) if is_complex(phase.dtype) else phase
+    return u * back[None, :], vh * phase[:, None]
+
+
+def _phases(pivot: Any) -> Any:
+    """Return pivots divided by their moduli, and 1 for 0."""
+    xp = namespace_of(pivot)
     modulus = xp.abs(pivot)
     one = xp.ones_like(modulus)
     safe = cast(xp.where(modulus > 0, modulus, one), pivot.dtype)
-    phase = xp.where(modulus > 0, pivot / safe, cast(one, pivot.dtype))
-    back = xp.conj(phase) if is_complex(phase.dtype) else phase
-    return u * back[None, :], vh * phase[:, None]
+    return xp.where(modulus > 0, pivot / safe, cast(one, pivot.dtype))
+
+
+def row_phases(vh: Any) -> Any:
+    """Return the phases of the first entry of largest modulus in each row of Vh.
+
+    They multiply the columns of U, and their conjugates the rows of Vh, whose entries are real and positive then.
+
+    Parameters
+    ----------
+    vh : array, shape (k, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row_phases(np.array([[0.6, -0.8, 0.0]])).tolist()
+    [-1.0]
+    """
+    return _phases(_pivot(vh.mT)[0])

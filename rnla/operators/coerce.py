@@ -24,6 +24,7 @@ from rnla._xp.namespace import (
     needs_grad,
 )
 from rnla.errors import AccuracyWarning, DTypeError, InputError
+from rnla.operators.centered import CenteredColumns, CenteredRows, CenteredSparse
 from rnla.operators.columnblocks import ColumnBlocks, in_blocks
 from rnla.operators.dense import Dense
 from rnla.operators.implicit import Implicit
@@ -169,7 +170,7 @@ def as_operator(A: Any) -> LinearOperator:
     >>> as_operator([[1, 2], [3, 4]]).shape
     (2, 2)
     """
-    if isinstance(A, (Dense, Sparse, RowBlocks, ColumnBlocks, Implicit)):
+    if isinstance(A, (Dense, Sparse, RowBlocks, ColumnBlocks, Implicit, CenteredRows, CenteredColumns, CenteredSparse)):
         return A
     if isinstance(A, np.ndarray):
         return _from_ndarray(A)

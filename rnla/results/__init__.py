@@ -4,6 +4,7 @@ from rnla.results.base import RESULTS, Result
 from rnla.results.bases import LowRank, RangeBasis
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
 from rnla.results.lu_result import LUResult
+from rnla.results.pca_result import PCAResult
 from rnla.results.qr_result import QRResult
 from rnla.results.report import Report, Resume, Status, register_resumer
 from rnla.results.svd_result import SVDResult
@@ -13,6 +14,7 @@ __all__ = [
     "ErrorEstimate",
     "LUResult",
     "LowRank",
+    "PCAResult",
     "QRResult",
     "RangeBasis",
     "Report",

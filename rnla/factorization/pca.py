@@ -1,0 +1,395 @@
+"""Principal component analysis: the pipeline on the centred matrix, which is never formed.
+
+Problem: the directions of largest variance of the rows of X, for X of any kind.
+
+Equation: B = diag(sqrt(w)) (X - 1 mean^T) diag(1/scale) ~ U diag(s) V^H; components V^H, variances s^2 over the degrees
+of freedom, scores (X - 1 mean^T) diag(1/scale) V.
+
+S1. One pass for the means of the columns and the squares about them (`rnla.operators.moments`).
+S2. B as an operator (`rnla.operators.centered`): tiles are centred before they are multiplied, sparse zeros stay.
+S3. The driver of `rnla.svd` on B, with its certificate (Algorithms 4.4 and 5.1 of [halko2011]_).
+S4. Signs by the components; scores from U and s where they are B V to rounding, else in one pass more.
+
+Cost: that of `rnla.svd`, one pass more for the means, and one subtraction per entry and pass.
+Guarantee: the certificate of `rnla.svd`, for B.  No cancellation for means far from zero, but for operators.
+Differences from textbooks: the covariance is never formed, so small variances keep their accuracy.
+When to use: always before methods that form the covariance.  For missing entries this is not the method.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rnla._kernels.threads import one_blas_thread
+from rnla._xp.linalg import adjoint, cast, eps_of, host_values
+from rnla._xp.namespace import from_host, full_precision, has_float64, is_numpy, to_host
+from rnla.compression.projection import project
+from rnla.config import config_context, fixed_settings, get_config
+from rnla.errors import DeadlineReached, InputError
+from rnla.factorization.driver import Certificate, run, unscaled
+from rnla.factorization.low_rank_svd import svd_of_low_rank
+from rnla.factorization.resuming import at_home
+from rnla.factorization.search import Factored
+from rnla.factorization.signs import row_phases
+from rnla.iterate import watching
+from rnla.operators.centered import centered, in_two
+from rnla.operators.coerce import as_operator
+from rnla.operators.implicit import Implicit
+from rnla.operators.ledger import Ledger
+from rnla.operators.moments import column_moments
+from rnla.operators.protocols import LinearOperator, Magnitude
+from rnla.operators.scan import times_power_of_two
+from rnla.planner import make_plan
+from rnla.request import read_request
+from rnla.results import RangeBasis, Status, SVDResult, register_resumer
+from rnla.results.pca_result import PCAResult
+from rnla.rng import Key, as_key
+
+__all__ = ["pca"]
+
+
+def pca(
+    X: Any,
+    rank: int | None = None,
+    *,
+    tol: float | None = None,
+    energy: float | None = None,
+    center: Any = True,
+    scale: Any = False,
+    weights: Any = None,
+    rows: Any = None,
+    method: Any = None,
+    on_failure: str = "raise",
+    rng: Any = None,
+) -> PCAResult:
+    """Principal components of the rows of any matrix, with a certificate; the centred matrix is never formed.
+
+    Parameters
+    ----------
+    X : matrix, shape (m, n)
+        One row for each observation; any kind that `svd` takes.  Sparse matrices stay sparse, files are read in
+        blocks.
+    rank : int, optional
+        Components wanted; with `tol` or `energy`, the most of them.
+    tol : float, optional
+        Error allowed, relative to the Frobenius norm of the centred matrix.
+    energy : float, optional
+        Share of the variance that the components must explain, such as 0.95: the fewest that are certified to.
+    center : bool or array, shape (n,)
+        Subtract the (weighted) means of the columns; or what to subtract.
+    scale : bool or array, shape (n,)
+        Divide the columns by their standard deviations (of the rows as they are; constant columns by 1); or what to
+        divide by.  For an operator, whose entries cannot be read, only an array.
+    weights : array, shape (m,), optional
+        Not negative; rows count as much as their weights say, up to a common factor.
+    rows : array, optional
+        A mask of booleans (m,), or indices: the rows that count.  The others have scores only.
+    method : RangeFinder, optional
+        A part such as ``SubspaceIteration(power_iterations=4)``.
+    on_failure : {"raise", "return"}
+        Whether a missed tolerance or deadline raises or is only told in ``status``.
+    rng : None, int, SeedSequence, Generator, ...
+        What `numpy.random.default_rng` takes.
+
+    Returns
+    -------
+    PCAResult
+        Unpacks as ``scores, components, mean``; carries variances, ``error``, ``report`` and ``status``.
+
+    Raises
+    ------
+    InputError, DTypeError
+        Arguments that cannot be used, before any work; fewer than two rows that count.
+    NonFiniteError, OperatorError, BudgetError, ToleranceNotMet, DeadlineReached
+        As `svd` raises them.
+
+    Warns
+    -----
+    RankWarning
+        The numerical rank of the centred matrix is below the rank asked for.
+
+    Notes
+    -----
+    Cost: that of `svd`, one pass more for means and variances, and one more for the scores where rows are weighted or
+    there are more columns than rows.
+
+    Guarantee: the certificate of `svd` holds for the centred, scaled and weighted matrix.  Entries are centred before
+    they are multiplied, so means far from zero cost no accuracy; for sparse matrices and operators, whose
+    products are centred, rounding is relative to X and not to its deviations.
+
+    Variances are squares of singular values over the degrees of freedom, sum(w) - sum(w**2) / sum(w): m - 1 for plain
+    rows.  Where the means are not estimated from X (`center` is False or an array), over sum(w).
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> t = np.linspace(-1.0, 1.0, 50)
+    >>> X = 100 + np.outer(t, [3.0, 4.0, 0.0])
+    >>> result = rnla.pca(X, energy=0.99, rng=0)
+    >>> result.components.round(6).tolist(), result.mean.tolist()
+    ([[0.6, 0.8, 0.0]], [100.0, 100.0, 100.0])
+    """
+    key = as_key(rng)
+    base = as_operator(X)
+    request = read_request(
+        base.shape, base.dtype, rank, tol, "fro", None, None, None, method, on_failure, energy
+    )  # fmt: skip
+    m, n = base.shape
+    if n == 0:
+        raise InputError(f"the {m} x {n} matrix has no columns, so no components")
+    options = _Options.read(base, center, scale, weights, rows)
+    if isinstance(base, Implicit):
+        base.require_adjoint()
+    make_plan(Ledger(base), request)  # what cannot fit is refused before the means are taken
+    with fixed_settings(), watching() as watch, one_blas_thread(), full_precision(base.xp):
+        watch.stage = "taking the means"
+        inner = Ledger(base)
+        centre, scales, magnitude = options.take(inner)  # S1
+        left = _what_is_left(inner, watch)
+    roots = None if options.weights is None else np.sqrt(options.weights)
+    if centre[0] is None and scales is None and roots is None:
+        view: LinearOperator = base
+    else:
+        view = centered(
+            base, center=centre[0], rest=centre[1], scale=scales, roots=roots, magnitude=magnitude, inner=inner
+        )
+    before = inner.counts.passes, inner.counts.scans, inner.counts.products
+    problem = _PCA(options.center is True)
+    with config_context(**left):
+        result: SVDResult = run(X, view, request, key, None, problem)
+        return _assembled(result, base, centre, scales, options.weights, options.degrees(m), before)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Options:
+    """What is done to columns and rows, checked."""
+
+    center: Any  # True, False or an array
+    scale: Any
+    weights: np.ndarray[Any, Any] | None
+
+    @classmethod
+    def read(cls, base: LinearOperator, center: Any, scale: Any, weights: Any, rows: Any) -> _Options:
+        m, n = base.shape
+        own = None if weights is None else _vector("weights", weights, m, least=0.0)
+        if rows is not None:
+            mask = _mask(rows, m)
+            own = mask if own is None else own * mask
+        if own is not None:
+            if not own.any():
+                raise InputError("no row counts: give at least two rows positive weights")
+            if np.all(own == own[0]):
+                own = None
+        if not isinstance(center, (bool, np.bool_)):
+            center = _vector("center", center, n, complex_too=base.dtype.kind == "c")
+        if not isinstance(scale, (bool, np.bool_)):
+            scale = _vector("scale", scale, n)
+            if not np.all(scale > 0):
+                raise InputError("scale must be positive: constant columns are divided by 1")
+        elif scale and isinstance(base, Implicit):
+            raise InputError(
+                "the variances of an operator's columns are not known, as its entries cannot be read; "
+                "give scale= as an array, or scale=False"
+            )
+        options = cls(center, scale, own)
+        if not options.degrees(m) > 0:
+            raise InputError("a variance needs at least two rows that count; give more rows, or center=False")
+        return options
+
+    @property
+    def center_given(self) -> bool:
+        return isinstance(self.center, np.ndarray)
+
+    def degrees(self, rows: int) -> float:
+        """Return what squares are divided by to be variances."""
+        total = float(rows) if self.weights is None else math.fsum(self.weights.tolist())
+        if self.center is not True:
+            return total
+        squares = float(rows) if self.weights is None else math.fsum((self.weights**2).tolist())
+        return total - squares / total
+
+    def take(self, op: Ledger) -> tuple[tuple[Any, Any], np.ndarray[Any, Any] | None, Magnitude | None]:
+        """Return the centre in two parts, the scales and the magnitude of the centred matrix, in one pass."""
+        wide = np.complex128 if op.dtype.kind == "c" else np.float64
+        given = None
+        if self.center_given:
+            narrow = not (is_numpy(op.xp) or has_float64(op.xp, op.device))
+            given = from_host(self.center.astype(op.dtype if narrow else wide), op.xp, op.device)
+        nothing = self.center is False and self.scale is False and self.weights is None
+        known = isinstance(op.base, Implicit) and self.center is not True
+        scales = self.scale if isinstance(self.scale, np.ndarray) else None
+        if nothing or known:
+            return (given, None), scales, None
+        moments = column_moments(op, self.weights)
+        centre: tuple[Any, Any]
+        centre = (moments.mean, moments.rest) if self.center is True else (given, None)
+        if self.scale is True:
+            deviation = host_values(moments.deviation())
+            # Sums of a constant column round: what is left of it is no deviation.
+            constant = deviation <= 10 * eps_of(op.dtype) * np.abs(to_host(moments.mean))
+            scales = np.where(constant, 1.0, deviation)
+        if moments.squares is None:
+            return centre, scales, None
+        divided = None if scales is None else from_host(scales.astype(_real(op)), op.xp, op.device)
+        return centre, scales, moments.magnitude(centre[0], centre[1], divided, op.dtype, op.xp)
+
+
+def _real(op: Ledger) -> Any:
+    narrow = not (is_numpy(op.xp) or has_float64(op.xp, op.device))
+    return np.float32 if narrow else np.float64
+
+
+def _vector(name: str, values: Any, length: int, *, least: float | None = None, complex_too: bool = False) -> Any:
+    found = np.asarray(to_host(values) if hasattr(values, "dtype") else values)
+    if found.dtype.kind not in ("biufc" if complex_too else "biuf"):
+        raise InputError(f"{name} must be real numbers, got {found.dtype}")
+    if found.shape != (length,):
+        raise InputError(f"{name} must have shape ({length},), got {found.shape}")
+    found = found.astype(np.complex128 if found.dtype.kind == "c" else np.float64)
+    if not np.all(np.isfinite(found)) or (least is not None and np.any(found < least)):
+        raise InputError(f"{name} must be finite" + ("" if least is None else f" and at least {least:g}"))
+    return found
+
+
+def _mask(rows: Any, length: int) -> np.ndarray[Any, Any]:
+    chosen = np.asarray(to_host(rows) if hasattr(rows, "dtype") else rows)
+    if chosen.dtype.kind == "b":
+        if chosen.shape != (length,):
+            raise InputError(f"rows as a mask must have shape ({length},), got {chosen.shape}")
+        return chosen.astype(np.float64)
+    if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
+        raise InputError("rows must be a mask of booleans or whole numbers")
+    if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < length:
+        raise InputError(f"rows must lie in [0, {length}), got {int(chosen.min())} to {int(chosen.max())}")
+    mask = np.zeros(length)
+    mask[chosen] = 1.0
+    return mask
+
+
+def _what_is_left(op: Ledger, watch: Any) -> dict[str, Any]:
+    """Return the settings for the rest of the call: the passes and the time that the means have left."""
+    config, left = get_config(), {}
+    if config.max_passes is not None:
+        left["max_passes"] = config.max_passes - op.counts.passes
+    if config.deadline is not None:
+        left["deadline"] = config.deadline - watch.elapsed
+        if left["deadline"] <= 0:
+            raise DeadlineReached("the deadline passed while the means were taken; allow more time")
+    return left
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _PCA:
+    """The decomposition of the centred matrix: what `svd` does, under a name of its own."""
+
+    center: bool
+
+    name: ClassVar[str] = "pca"
+
+    def asked(self) -> dict[str, Any]:
+        return {"center": self.center}
+
+    def approximation(self, basis: RangeBasis) -> RangeBasis:
+        return basis
+
+    def factor(self, basis: RangeBasis) -> Factored:
+        u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
+        return Factored((u, vh), s)
+
+    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
+        raise InputError("an empty matrix has no components")
+
+    def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> SVDResult:
+        u, vh = factored.parts
+        u, vh = u[:, :rank], vh[:rank, :]
+        if rank:  # S4
+            phases = row_phases(vh)
+            u, vh = u * phases[None, :], vh * adjoint(phases[None, :])
+        return SVDResult(u, unscaled(factored.values[:rank], exponent), vh, **certificate.fields())
+
+
+def _assembled(
+    result: SVDResult, base: LinearOperator, centre: tuple[Any, Any], scales: Any, weights: Any, degrees: float,
+    before: tuple[int, int, int],
+) -> PCAResult:  # fmt: skip
+    """Return the components, variances and scores (S4)."""
+    xp, n = base.xp, base.shape[1]
+    values = host_values(result.s)
+    passes, scans, products = before
+    resume = result.resume
+    assert resume is not None
+    exact = resume.basis.space == "row" or resume.basis.size == min(base.shape)
+    if weights is None and exact:
+        scores = result.U * cast(result.s, result.U.dtype)[None, :]
+    else:
+        view = Ledger(centered(base, center=centre[0], rest=centre[1], scale=scales, magnitude=Magnitude(math.nan)))
+        with one_blas_thread(), full_precision(xp):
+            scores = times_power_of_two(view.matmat(adjoint(result.Vh)), view.exponent)
+        passes, products = passes + view.counts.passes, products + view.counts.products
+    with np.errstate(over="ignore", under="ignore"):
+        variance = values * (values / degrees)
+        norm = result.error.norm_of_A
+        total = norm * (norm / degrees)
+        share = np.minimum(1.0, (values / norm) ** 2) if norm > 0 else np.zeros_like(values)
+    real = np.dtype(str(result.s.dtype).rpartition(".")[2])
+    variance, share = (from_host(each.astype(real), xp, base.device) for each in (variance, share))
+    if centre[0] is None:
+        mean = rest = from_host(np.zeros(n, dtype=base.dtype), xp, base.device)
+    else:
+        mean, rest = in_two(*centre, base.dtype, xp)
+    report = dataclasses.replace(
+        result.report, passes=result.report.passes + passes, scans=result.report.scans + scans,
+        products=result.report.products + products,
+    )  # fmt: skip
+    return PCAResult(
+        scores, result.Vh, mean, result.s, variance, share, rest,
+        None if scales is None else from_host(scales.astype(real), xp, base.device), weights, total,
+        error=result.error, report=report, status=result.status, resume=resume, _source=result._source,
+    )  # fmt: skip
+
+
+def _extend(
+    result: PCAResult, X: Any, *, rank: int | None = None, tol: float | None = None, on_failure: str = "raise"
+) -> PCAResult:
+    """Go on from a result: the resumer of this driver.  The means are those of before, so they take no pass."""
+    if rank is None and tol is None:
+        raise InputError("say how much more is wanted: rank=, tol=, or both")
+    assert result.resume is not None
+    base = as_operator(X)
+    resume = at_home(result.resume, base, loaded=result._source is None)
+    request = read_request(
+        base.shape, base.dtype, rank, tol, resume.request["norm"], None, None, None, resume.method, on_failure
+    )
+    if request.rank is not None and request.rank < result.rank:
+        raise InputError(f"rank={request.rank} is below the present {result.rank}; use truncate(rank={request.rank})")
+    loaded = result._source is None
+    moved = dataclasses.replace(
+        result, **{
+            name: from_host(to_host(getattr(result, name)), base.xp, base.device)
+            for name in ("mean", "mean_rest") if loaded
+        },
+    )  # fmt: skip
+    known = not math.isnan(resume.frobenius)
+    scales = None if result.scale is None else host_values(result.scale)
+    weights = result.weights
+    view = centered(
+        base, center=moved.mean, rest=moved.mean_rest, scale=scales,
+        roots=None if weights is None else np.sqrt(weights),
+        magnitude=Magnitude(resume.frobenius, resume.exponent) if known else None,
+    )  # fmt: skip
+    problem = _PCA(resume.request["center"])
+    before = SVDResult(
+        result.scores, result.singular_values, result.components, result.error, result.report, result.status, resume
+    )
+    extended: SVDResult = run(X, view, request, Key(resume.seed), before, problem)
+    if extended.U is before.U:  # the deadline passed before anything was found
+        return dataclasses.replace(result, status=Status.DEADLINE)
+    degrees = _Options(problem.center is True, False, weights).degrees(base.shape[0])
+    return _assembled(extended, base, (moved.mean, moved.mean_rest), scales, weights, degrees, (0, 0, 0))
+
+
+register_resumer("pca", _extend)
