@@ -45,8 +45,7 @@ from rnla.sketch import SparseStack as SparseStack
 from rnla.storage import load as load
 
 __all__ = [
-    "SRTT",
-    "TSQR",
+    "__version__",
     "AccuracyWarning",
     "Adaptive",
     "BackendError",
@@ -72,14 +71,15 @@ __all__ = [
     "RnlaError",
     "RnlaWarning",
     "RowSampling",
+    "SRTT",
     "SVDResult",
     "SparseSign",
     "SparseStack",
     "Status",
     "SubspaceIteration",
+    "TSQR",
     "TallQR",
     "ToleranceNotMet",
-    "__version__",
     "config_context",
     "get_config",
     "load",

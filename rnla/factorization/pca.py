@@ -36,7 +36,8 @@ from rnla.factorization.resuming import at_home
 from rnla.factorization.search import Factored
 from rnla.factorization.signs import row_phases
 from rnla.iterate import watching
-from rnla.operators.centered import centered, in_two
+from rnla.operators.centered import centered
+from rnla.operators.centering import in_two
 from rnla.operators.coerce import as_operator
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger

@@ -17,7 +17,6 @@ Guarantee: products as accurate as those of the centred matrix, but for S4; the 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +27,7 @@ from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import cast, is_complex, zeros
 from rnla._xp.namespace import from_host, has_float64, is_numpy
 from rnla.config import get_config
+from rnla.operators.centering import Centering, in_two
 from rnla.operators.columnblocks import ColumnBlocks
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
@@ -35,55 +35,10 @@ from rnla.operators.protocols import LinearOperator, Magnitude, SupportsBlocks
 from rnla.operators.scan import times_power_of_two
 from rnla.operators.sparse import Sparse
 
-__all__ = ["CenteredColumns", "CenteredProducts", "CenteredRows", "CenteredSparse", "Centering", "centered"]
+__all__ = ["CenteredColumns", "CenteredProducts", "CenteredRows", "CenteredSparse", "centered"]
 
 _TILE_BYTES = 1 << 21  # a centred tile and what it is multiplied by stay in cache
 _GROUP = 8  # tiles whose adjoint products are held together
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Centering:
-    """What is subtracted from the columns, what they are divided by, and the roots of the rows' weights.
-
-    Attributes
-    ----------
-    high, low : array, shape (n,), or None
-        The centre is their sum; both in the compute dtype of the matrix.  None: nothing is subtracted.
-    scale : array, shape (n,), or None
-        Positive, real.
-    roots : array, shape (m,), or None
-        Not negative, real.
-    """
-
-    high: Any
-    low: Any
-    scale: Any
-    roots: Any
-
-    def shifted(self, block: Any, columns: slice = slice(None)) -> Any:
-        """Return a copy of a block of whole rows, or of some columns, with the centre subtracted."""
-        if self.high is None:
-            return block
-        out = block - self.high[None, columns]
-        if isinstance(out, np.ndarray):
-            out -= self.low[None, columns]
-            return out
-        return out - self.low[None, columns]
-
-    def block(self, block: Any, rows: slice, columns: slice) -> Any:
-        """Return a block of B."""
-        out = self.shifted(block, columns)
-        if self.scale is not None:
-            out = out / cast(self.scale, out.dtype)[None, columns]
-        return out if self.roots is None else out * cast(self.roots, out.dtype)[rows, None]
-
-    def before(self, x: Any) -> Any:
-        """Return what A - 1 c^T multiplies instead of X."""
-        return x if self.scale is None else x / cast(self.scale, x.dtype)[:, None]
-
-    def weighted(self, y: Any) -> Any:
-        """Return rows times the roots of their weights."""
-        return y if self.roots is None else y * cast(self.roots, y.dtype)[:, None]
 
 
 class _Centered:
@@ -283,12 +238,12 @@ class CenteredSparse(_Centered):
     def matmat(self, x: Any) -> Any:
         """Return B X."""
         x = self.centering.before(x)
-        return self.centering.weighted(_less_mean(self.base.matmat(x), x, self.centering))
+        return self.centering.weighted(self.centering.less_mean(self.base.matmat(x), x))
 
     def rmatmat(self, y: Any) -> Any:
         """Return the adjoint of B times Y."""
         y = self.centering.weighted(y)
-        return self.centering.before(_less_mean_adjoint(self.base.rmatmat(y), y, self.centering, self.xp))
+        return self.centering.before(self.centering.less_mean_adjoint(self.base.rmatmat(y), y, self.xp))
 
     @property
     def nnz(self) -> int:
@@ -321,37 +276,13 @@ class CenteredProducts:
         """Return B X."""
         x = self.centering.before(x)
         y = times_power_of_two(self.inner.matmat(x), self.inner.exponent)
-        return self.centering.weighted(_less_mean(y, x, self.centering))
+        return self.centering.weighted(self.centering.less_mean(y, x))
 
     def rmatmat(self, y: Any) -> Any:
         """Return the adjoint of B times Y."""
         y = self.centering.weighted(y)
         z = times_power_of_two(self.inner.rmatmat(y), self.inner.exponent)
-        return self.centering.before(_less_mean_adjoint(z, y, self.centering, self.xp))
-
-
-def _less_mean(y: Any, x: Any, centering: Centering) -> Any:
-    if centering.high is None:
-        return y
-    return y - (centering.high[None, :] @ x + centering.low[None, :] @ x)
-
-
-def _less_mean_adjoint(z: Any, y: Any, centering: Centering, xp: Any) -> Any:
-    if centering.high is None:
-        return z
-    sums = xp.sum(y, axis=0)[None, :]
-    high, low = centering.high[:, None], centering.low[:, None]
-    if is_complex(high.dtype):
-        high, low = xp.conj(high), xp.conj(low)
-    return z - (high * sums + low * sums)
-
-
-def in_two(values: Any, rest: Any, dtype: np.dtype[Any], xp: Any) -> tuple[Any, Any]:
-    """Return (high, low) in a dtype, whose sum is as close to values + rest as two such numbers come."""
-    narrow = getattr(xp, dtype.name)
-    high = cast(values, narrow)
-    low = values - cast(high, values.dtype)
-    return high, cast(low if rest is None else low + rest, narrow)
+        return self.centering.before(self.centering.less_mean_adjoint(z, y, self.xp))
 
 
 def centered(
