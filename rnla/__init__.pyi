@@ -1,6 +1,10 @@
 # What `import rnla` offers, for type checkers and editors; the names are loaded on first use.
 
 from rnla._version import __version__ as __version__
+from rnla.compression.random_pivoting import GreedyPivoting as GreedyPivoting
+from rnla.compression.random_pivoting import RandomPivoting as RandomPivoting
+from rnla.compression.random_pivoting import RobustBlockPivoting as RobustBlockPivoting
+from rnla.compression.random_pivoting import UniformPivoting as UniformPivoting
 from rnla.config import config_context as config_context
 from rnla.config import get_config as get_config
 from rnla.errors import AccuracyWarning as AccuracyWarning
@@ -16,22 +20,38 @@ from rnla.errors import RankWarning as RankWarning
 from rnla.errors import RnlaError as RnlaError
 from rnla.errors import RnlaWarning as RnlaWarning
 from rnla.errors import ToleranceNotMet as ToleranceNotMet
+from rnla.factorization.cholesky import cholesky as cholesky
+from rnla.factorization.eigh import eigh as eigh
 from rnla.factorization.lu import lu as lu
-from rnla.factorization.pca import pca as pca
 from rnla.factorization.qr import qr as qr
+from rnla.factorization.nystrom import nystrom as nystrom
+from rnla.factorization.pca import pca as pca
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
+from rnla.operators.kernel import GaussianKernel as GaussianKernel
+from rnla.operators.kernel import LaplaceKernel as LaplaceKernel
+from rnla.operators.kernel import MaternKernel as MaternKernel
+from rnla.operators.kernel import kernel_operator as kernel_operator
 from rnla.orth import TSQR as TSQR
 from rnla.orth import CholeskyQR2 as CholeskyQR2
 from rnla.orth import HouseholderQR as HouseholderQR
 from rnla.rangefinder import Adaptive as Adaptive
+from rnla.rangefinder import AdaptiveSampling as AdaptiveSampling
+from rnla.rangefinder import BlockKrylov as BlockKrylov
+from rnla.rangefinder import BlockQB as BlockQB
 from rnla.rangefinder import FullSVD as FullSVD
 from rnla.rangefinder import GramEigh as GramEigh
+from rnla.rangefinder import GramQB as GramQB
+from rnla.rangefinder import PowerIteration as PowerIteration
+from rnla.rangefinder import SketchedRange as SketchedRange
 from rnla.rangefinder import SubspaceIteration as SubspaceIteration
 from rnla.rangefinder import TallQR as TallQR
+from rnla.rangefinder.block_lanczos import BlockLanczos as BlockLanczos
+from rnla.results import EighResult as EighResult
+from rnla.results import CholeskyResult as CholeskyResult
 from rnla.results import LUResult as LUResult
-from rnla.results import PCAResult as PCAResult
 from rnla.results import QRResult as QRResult
+from rnla.results import PCAResult as PCAResult
 from rnla.results import Status as Status
 from rnla.results import SVDResult as SVDResult
 from rnla.sketch import SRTT as SRTT
@@ -43,49 +63,85 @@ from rnla.sketch import RowSampling as RowSampling
 from rnla.sketch import SparseSign as SparseSign
 from rnla.sketch import SparseStack as SparseStack
 from rnla.storage import load as load
+from rnla.streaming import HermitianSketch as HermitianSketch
+from rnla.streaming import NystromSketch as NystromSketch
+from rnla.streaming import RangeCorange as RangeCorange
+from rnla.streaming import SketchySVD as SketchySVD
+from rnla.streaming import Stream as Stream
+from rnla.streaming import TwoSided as TwoSided
+from rnla.streaming import single_pass_svd as single_pass_svd
+from rnla.streaming import stream as stream
 
 __all__ = [
     "__version__",
     "AccuracyWarning",
     "Adaptive",
+    "AdaptiveSampling",
     "BackendError",
+    "BlockKrylov",
+    "BlockQB",
+    "BlockLanczos",
     "BudgetError",
     "CholeskyQR2",
+    "CholeskyResult",
     "CountSketch",
     "DTypeError",
     "DeadlineReached",
+    "EighResult",
     "FullSVD",
     "Gaussian",
+    "GaussianKernel",
     "GramEigh",
+    "GramQB",
+    "GreedyPivoting",
+    "HermitianSketch",
     "HouseholderQR",
     "InputError",
     "IntegrityError",
     "KhatriRao",
     "LUResult",
+    "LaplaceKernel",
+    "MaternKernel",
     "NonFiniteError",
+    "NystromSketch",
     "OperatorError",
     "PCAResult",
+    "PowerIteration",
     "QRResult",
     "Rademacher",
+    "RandomPivoting",
+    "RangeCorange",
     "RankWarning",
     "RnlaError",
     "RnlaWarning",
+    "RobustBlockPivoting",
     "RowSampling",
     "SRTT",
     "SVDResult",
+    "SketchedRange",
+    "SketchySVD",
     "SparseSign",
     "SparseStack",
     "Status",
+    "Stream",
     "SubspaceIteration",
     "TSQR",
     "TallQR",
     "ToleranceNotMet",
+    "TwoSided",
+    "UniformPivoting",
+    "cholesky",
     "config_context",
+    "eigh",
     "get_config",
+    "kernel_operator",
     "load",
     "lu",
+    "nystrom",
     "pca",
     "plan",
     "qr",
+    "single_pass_svd",
+    "stream",
     "svd",
 ]

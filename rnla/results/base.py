@@ -117,6 +117,8 @@ class Result(abc.ABC):
         return cast("Self", resumer(self.resume.name)(self, source, rank=rank, tol=tol, on_failure=on_failure))
 
     def _why_not_extended(self) -> str:
+        if getattr(self.report.plan, "kind", "") == "streamed":
+            return "what has streamed past cannot be read again: finish the stream itself with another rank"
         return "call the function again"
 
     def save(self, path: Any) -> None:

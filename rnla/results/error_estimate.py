@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ErrorEstimate", "truncated_error"]
+__all__ = ["ErrorEstimate", "errors_of_ranks", "truncated_error"]
+
+_NAMES = {"fro": "Frobenius", "spectral": "spectral", "nuclear": "nuclear"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class ErrorEstimate:
     absolute : float
         The same, not divided.
     norm : str
-        ``"fro"`` or ``"spectral"``.
+        ``"fro"``, ``"spectral"``, or ``"nuclear"`` (the sum of the singular values).
     kind : str
         ``"exact"`` (an identity, up to rounding), ``"bounded"`` (a bound that holds but with the
         failure probability) or ``"estimated"`` (a value with a standard error).
@@ -40,6 +42,10 @@ class ErrorEstimate:
         The norm that `value` is relative to.
     residual, residual_upper : float
         Absolute error of the whole basis, before truncation, and its bound.
+    cut : str
+        What a cut to smaller rank drops, beside the residual R: ``"one-sided"`` (orthogonal to R on one side, as the
+        projection A X X^H leaves it), ``"two-sided"`` (a corner block that R leaves free, as X X^H A X X^H does)
+        or ``"sum"`` (anything: norms add).
     """
 
     value: float
@@ -54,6 +60,7 @@ class ErrorEstimate:
     norm_of_A: float
     residual: float
     residual_upper: float
+    cut: str = "one-sided"
 
     def meets(self, tol: float) -> bool:
         """Whether the error is certified to be at most a relative tolerance; never so without a bound."""
@@ -65,7 +72,7 @@ class ErrorEstimate:
             sign, value = "<", self.floor
         else:
             value = self.value
-        text = f"{sign} {value:.3g} of the {'Frobenius' if self.norm == 'fro' else 'spectral'} norm of A"
+        text = f"{sign} {value:.3g} of the {_NAMES[self.norm]} norm of A"
         if self.kind == "estimated" and self.standard_error > 0:
             text += f", standard error {self.standard_error:.1g}"
         if self.failure_probability > 0:
@@ -73,22 +80,56 @@ class ErrorEstimate:
         return f"{text} ({self.kind}, by {self.method})"
 
 
-def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> ErrorEstimate:
-    """Return the error after keeping k of the singular values of a result.
+def errors_of_ranks(residual: float, s: np.ndarray[Any, Any], norm: str, cut: str) -> np.ndarray[Any, Any]:
+    """Return, for k = 0 ... len(s), the error of the first k values where `residual` is that of all.
 
-    The dropped part is orthogonal to the residual on one side, so squares add in the Frobenius norm;
-    in the spectral norm the sum of squares is a bound.
+    Squares add in the Frobenius norm where what is dropped is orthogonal to the residual R.  In the spectral norm, d
+    being the largest that is dropped: norm([D R])^2 <= d^2 + r^2 for the one-sided cut; for the two-sided one
+    norm([[D, C^H], [C, E]]) <= (d + sqrt(d^2 + 4 r^2)) / 2 where norm([[0, C^H], [C, E]]) = r.
+    """
+    if not math.isfinite(residual):
+        return np.full(len(s) + 1, residual)
+    errors: np.ndarray[Any, Any]
+    if norm == "nuclear":
+        errors = residual + np.append(np.cumsum(s[::-1])[::-1], 0.0)
+    elif norm == "fro":
+        scale = max(residual, float(s.max(initial=0.0))) or 1.0  # squares stay in range
+        squares = np.append(np.cumsum((s[::-1] / scale) ** 2)[::-1], 0.0)
+        errors = scale * np.sqrt((residual / scale) ** 2 + squares)
+        if cut == "sum":
+            errors = residual + scale * np.sqrt(squares)
+    else:
+        largest = np.append(np.maximum.accumulate(s[::-1])[::-1], 0.0)
+        if cut == "sum":
+            errors = residual + largest
+        elif cut == "two-sided":
+            errors = (largest + np.hypot(largest, 2 * residual)) / 2
+        else:
+            errors = np.hypot(residual, largest)
+    return errors
+
+
+def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> ErrorEstimate:
+    """Return the error after keeping the first k of the values s of a result, whose error is known.
+
+    Exact where squares add, or the nuclear norms of semidefinite matrices; a bound else.
     """
     dropped = s[k:]
     if len(dropped) == 0 or error.norm_of_A == 0:
         return error
-    if error.norm == "fro":
-        absolute = math.hypot(error.absolute, *dropped.tolist())
-        upper = math.hypot(error.upper * error.norm_of_A, *dropped.tolist()) / error.norm_of_A
-    else:  # joined to the residual of the whole basis, so that steps do not add up
-        absolute = math.hypot(error.residual, float(dropped[0]))
-        upper = min(1.0, math.hypot(error.residual_upper, float(dropped[0])) / error.norm_of_A)
+    adds = error.norm == "nuclear" or (error.norm == "fro" and error.cut != "sum")
+    # In the spectral norm joined to the residual of the whole basis, so that steps do not add up.
+    start, above = error.absolute, error.upper * error.norm_of_A
+    if error.norm == "spectral" and error.cut != "sum":
+        start, above = error.residual, error.residual_upper
+    absolute = float(errors_of_ranks(start, dropped, error.norm, error.cut)[0])
+    upper = float(errors_of_ranks(above, dropped, error.norm, error.cut)[0]) / error.norm_of_A
+    if error.cut == "sum" and error.upper * error.norm_of_A > error.residual_upper > 0:
+        # The bound divides by the least that an estimated norm of A can be; so must what is dropped.
+        upper = error.upper + (upper - error.upper) * error.upper * error.norm_of_A / error.residual_upper
+    if not adds:
+        upper = min(1.0, upper) if error.norm == "spectral" else upper
     value = min(1.0, absolute / error.norm_of_A)
     spread = error.standard_error * (error.value / value) if value > 0 else error.standard_error
-    kind = "bounded" if error.norm == "spectral" else error.kind
+    kind = error.kind if adds or error.kind == "estimated" else "bounded"
     return dataclasses.replace(error, value=value, absolute=absolute, upper=upper, standard_error=spread, kind=kind)

@@ -1,0 +1,56 @@
+"""What a one-pass method is: sizes, the sketches that it keeps, and the approximation that it makes of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from rnla.checks import check_whole
+from rnla.errors import InputError
+from rnla.results import LowRank
+from rnla.streaming.maps import LinearSketch, Sketches
+
+__all__ = ["StreamMethod", "given_size", "require_room", "slack_of"]
+
+
+@runtime_checkable
+class StreamMethod(Protocol):
+    """A frozen description of a one-pass method; the sizes that are None follow from the rank."""
+
+    structure: ClassVar[str]
+    """``"general"``, ``"hermitian"`` or ``"psd"``: what the matrix must be."""
+
+    def sized(self, shape: tuple[int, int], rank: int, dtype: np.dtype[Any], storage: int | None) -> StreamMethod:
+        """Return the method with every size set: for a rank, or the largest that a storage (in numbers) holds."""
+        ...
+
+    def layout(self) -> tuple[LinearSketch, ...]:
+        """Return the sketches to keep."""
+        ...
+
+    def compress(self, sketches: Sketches) -> tuple[LowRank, tuple[str, ...]]:
+        """Return A ~ Q C P^H with orthonormal Q and P and a small C, and notes on how it went."""
+        ...
+
+
+def slack_of(dtype: np.dtype[Any]) -> int:
+    """Return alpha of [tropp2019]_: 1 for real, 0 for complex normals, whose inverse moments are smaller."""
+    return 0 if dtype.kind == "c" else 1
+
+
+def given_size(name: str, value: Any, least: int) -> int:
+    """Return a size that a caller set, which must leave room for the rank."""
+    size = check_whole(name, value)
+    if size < least:
+        raise InputError(f"{name}={size} must be at least {least} for this rank")
+    return size
+
+
+def require_room(size: int, rank: int, storage: int, needed: int) -> None:
+    """Raise where a storage budget holds too few columns for the rank."""
+    if size < rank:
+        raise InputError(
+            f"storage={storage} numbers hold sketches of {max(size, 0)} columns, which rank={rank} does not fit in; "
+            f"give at least {needed}, or ask for a smaller rank"
+        )
