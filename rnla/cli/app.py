@@ -56,10 +56,13 @@ File = Annotated[
 ]
 Rank = Annotated[int | None, typer.Option("--rank", "-k", help="Singular values wanted; with --tol, the most of them.")]
 Tol = Annotated[float | None, typer.Option("--tol", "-t", help="Error allowed, relative to the norm of the matrix.")]
+Energy = Annotated[
+    float | None, typer.Option("--energy", help="In place of --tol: share of the sum of squares to keep.")
+]
 InNorm = Annotated[Norm, typer.Option("--norm", help="The norm of the error.")]
 Oversampling = Annotated[int | None, typer.Option("--oversampling", help="Columns of the basis beyond the rank.")]
 Power = Annotated[int | None, typer.Option("--power-iterations", help="Accuracy of the basis; 2 if not given.")]
-Sketch = Annotated[str | None, typer.Option("--sketch", help="The test matrix: gaussian or sparse_sign.")]
+Sketch = Annotated[str | None, typer.Option("--sketch", help="The test matrix, e.g. gaussian, sparse_stack or srtt.")]
 Dataset = Annotated[str | None, typer.Option("--dataset", help="Which array of a file that holds several.")]
 Memory = Annotated[str | None, typer.Option("--memory", help="Memory that the work may take, like 256M.")]
 Chunks = Annotated[MissingChunks, typer.Option("--missing-chunks", help="Missing chunks of HDF5 and Zarr.")]
@@ -113,6 +116,7 @@ def svd(
     file: File,
     rank: Rank = None,
     tol: Tol = None,
+    energy: Energy = None,
     norm: InNorm = Norm.fro,
     out: Annotated[
         str | None, typer.Option("--out", "-o", help="Folder for U, s, Vh (npy) and the certificate.")
@@ -136,11 +140,11 @@ def svd(
     import rnla
 
     asked: dict[str, Any] = {
-        "rank": rank, "tol": tol, "norm": norm.value, "oversampling": oversampling,
+        "rank": rank, "tol": tol, "energy": energy, "norm": norm.value, "oversampling": oversampling,
         "power_iterations": power_iterations, "sketch": sketch,
     }  # fmt: skip
     with ExitStack() as stack:
-        _check_request(rank, tol)
+        _check_request(rank, tol, energy)
         stack.enter_context(_settings(memory, threads, deadline))
         names = [*(FACTORS if out is not None else ()), *([PICTURE] if plot else [])]
         if plot:
@@ -152,7 +156,7 @@ def svd(
             inputs = [Path(file)] if file else []
             folder = OutputFolder("." if out is None else out, names, inputs=inputs, force=force)
             stack.enter_context(folder)
-        with told_warnings(), Progress(tol) as progress:
+        with told_warnings(), Progress(_bound(tol, energy)) as progress:
             opened = stack.enter_context(_opened(file, dataset, missing_chunks.value, progress))
             if folder is not None and out is not None and rank is not None:
                 folder.require_room(_bytes_of_factors(opened, rank))
@@ -177,13 +181,15 @@ def svd(
                 )
                 saved = f"{', '.join(FACTORS)} in {shown(out)}"
             if folder is not None and plot:
-                picture = spectrum_png(result, tol=tol, title=shown(opened.path.name))
+                picture = spectrum_png(result, tol=_bound(tol, energy), title=shown(opened.path.name))
                 where = folder.write({PICTURE: bytes_writer(picture)})[0]
                 saved = f"{saved}; {shown(where)}" if saved else shown(where)
         print_table(certificate(result, opened, _in_words(asked), saved))
     if not result.status.ok:
         reached = f"rank {result.rank} is certified to {_certified(result):.3g}"
-        wanted = f"--tol {tol:g} was not met" if tol is not None else f"--rank {rank} was not finished"
+        wanted = f"--rank {rank} was not finished"
+        if tol is not None or energy is not None:
+            wanted = (f"--tol {tol:g}" if tol is not None else f"--energy {energy:g}") + " was not met"
         kept = f"; the factors are in {shown(out)} all the same" if out is not None else ""
         raise Missed(f"{wanted}: {reached}; {result.status.value}{kept}")
 
@@ -193,6 +199,7 @@ def plan(
     file: File,
     rank: Rank = None,
     tol: Tol = None,
+    energy: Energy = None,
     norm: InNorm = Norm.fro,
     oversampling: Oversampling = None,
     power_iterations: Power = None,
@@ -205,7 +212,7 @@ def plan(
     """Print what `svd` would do with the same arguments, and why; nothing is multiplied."""
     import rnla
 
-    _check_request(rank, tol)
+    _check_request(rank, tol, energy)
     with (
         _settings(memory, threads, None),
         told_warnings(),
@@ -213,7 +220,7 @@ def plan(
         _opened(file, dataset, missing_chunks.value, progress) as opened,
     ):
         made = rnla.plan(
-                opened.array, rank, tol=tol, norm=norm.value, oversampling=oversampling,
+                opened.array, rank, tol=tol, energy=energy, norm=norm.value, oversampling=oversampling,
                 power_iterations=power_iterations, sketch=sketch,
             )  # fmt: skip
     print(made)
@@ -250,10 +257,19 @@ class Missed(RuntimeError):
         return str(self)
 
 
-def _check_request(rank: int | None, tol: float | None) -> None:
+def _bound(tol: float | None, energy: float | None) -> float | None:
+    """Return the relative error that was asked for, in either way."""
+    return tol if energy is None else math.sqrt(1 - energy)
+
+
+def _check_request(rank: int | None, tol: float | None, energy: float | None) -> None:
     """Refuse what no matrix could satisfy, before the file is opened."""
-    if rank is None and tol is None:
-        raise InputError("say how much is wanted: --rank (singular values), --tol (relative error), or both")
+    if rank is None and tol is None and energy is None:
+        raise InputError(
+            "say how much is wanted: --rank (singular values), --tol (relative error), or both; or --energy"
+        )
+    if energy is not None and not 0 < energy < 1:
+        raise InputError(f"--energy {energy} must lie between 0 and 1: it is the share of the sum of squares to keep")
     if rank is not None and not 0 <= rank < 2**63:
         raise InputError(f"--rank {rank} is not a number of singular values")
     if tol is not None and not 0 < tol < math.inf:

@@ -188,6 +188,11 @@ MISUSES: list[tuple[list[str], str]] = [
     (["svd", "a.npy", "--tol", "1e-400"], "--tol"),
     (["svd", "a.npy", "--tol", "1e-30"], "10 eps"),
     (["svd", "a.npy", "--tol", "small"], "--tol"),
+    (["svd", "a.npy", "--energy", "1"], "--energy"),
+    (["svd", "a.npy", "--energy", "-0.5"], "--energy"),
+    (["svd", "a.npy", "--energy", "0.9", "--tol", "0.1"], "give one of them"),
+    (["plan", "a.npy", "--energy", "nan"], "--energy"),
+    (["plan", "a.npy", "--energy", "0.9", "--norm", "spectral"], "sum of squares"),
     (["svd", "a.npy", "--rank", "3", "--norm", "nuclear"], "nuclear"),
     (["svd", "a.npy", "--rank", "3", "--memory", "lots"], "--memory"),
     (["svd", "a.npy", "--rank", "3", "--threads", "0"], "--threads"),
@@ -346,6 +351,17 @@ def test_a_missed_tolerance_is_told_and_kept(capsys: pytest.CaptureFixture[str])
     assert "NOT MET" in captured.out
     assert np.load("f/s.npy").shape == (4,)
     assert json.loads(Path("f/certificate.json").read_text())["status"]["name"] == "RANK_CAP"
+
+
+def test_a_share_of_energy_is_kept_or_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["svd", "a.npy", "--energy", "0.9", "-s", "1", "-o", "f", "--sketch", "srtt"]) == 0
+    kept = np.sum(np.load("f/s.npy") ** 2) / np.sum(np.load("a.npy") ** 2)
+    assert kept >= 0.9
+    assert "energy 0.9" in capsys.readouterr().out
+    assert main(["plan", "a.npy", "--energy", "0.9"]) == 0
+    capsys.readouterr()
+    code = main(["svd", "a.npy", "--energy", "0.999999", "--rank", "2"])
+    check_one_line(capsys.readouterr(), code, 1, "--energy 0.999999 was not met")
 
 
 def test_a_deadline_is_told(capsys: pytest.CaptureFixture[str]) -> None:
