@@ -23,9 +23,9 @@ from rnla.errors import ToleranceNotMet as ToleranceNotMet
 from rnla.factorization.cholesky import cholesky as cholesky
 from rnla.factorization.eigh import eigh as eigh
 from rnla.factorization.lu import lu as lu
-from rnla.factorization.qr import qr as qr
 from rnla.factorization.nystrom import nystrom as nystrom
 from rnla.factorization.pca import pca as pca
+from rnla.factorization.qr import qr as qr
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
 from rnla.operators.kernel import GaussianKernel as GaussianKernel
@@ -47,11 +47,11 @@ from rnla.rangefinder import SketchedRange as SketchedRange
 from rnla.rangefinder import SubspaceIteration as SubspaceIteration
 from rnla.rangefinder import TallQR as TallQR
 from rnla.rangefinder.block_lanczos import BlockLanczos as BlockLanczos
-from rnla.results import EighResult as EighResult
 from rnla.results import CholeskyResult as CholeskyResult
+from rnla.results import EighResult as EighResult
 from rnla.results import LUResult as LUResult
-from rnla.results import QRResult as QRResult
 from rnla.results import PCAResult as PCAResult
+from rnla.results import QRResult as QRResult
 from rnla.results import Status as Status
 from rnla.results import SVDResult as SVDResult
 from rnla.sketch import SRTT as SRTT
@@ -79,8 +79,8 @@ __all__ = [
     "AdaptiveSampling",
     "BackendError",
     "BlockKrylov",
-    "BlockQB",
     "BlockLanczos",
+    "BlockQB",
     "BudgetError",
     "CholeskyQR2",
     "CholeskyResult",

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnla.errors import DTypeError, InputError
 
-__all__ = ["check_choice", "check_norm", "check_number", "check_rank", "check_tol", "check_whole"]
+__all__ = ["check_choice", "check_norm", "check_number", "check_positive", "check_rank", "check_tol", "check_whole"]
 
 
 def check_whole(name: str, value: Any, least: int = 0) -> int:
@@ -77,8 +77,7 @@ def check_norm(norm: Any) -> str:
 
 def check_positive(name: str, value: Any) -> float:
     """Return a positive, finite number as float."""
-    if isinstance(value, (bool, np.bool_, str)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise DTypeError(f"{name} must be a number, got {value!r}")
-    if not 0 < float(value) < math.inf:
-        raise InputError(f"{name}={value} must be positive and finite")
-    return float(value)
+    number = check_number(name, value)
+    if not 0 < number < math.inf:
+        raise InputError(f"{name}={number} must be positive and finite")
+    return number

@@ -40,13 +40,14 @@ from numpy.lib import format as npy_format
 
 from rnla._version import __version__
 from rnla._xp.namespace import is_array, to_host
+from rnla.compression.random_pivoting import PIVOT_RULES
 from rnla.errors import DTypeError, InputError, IntegrityError
 from rnla.operators.sources import read_npy_header
 from rnla.orth import ORTHONORMALIZERS
 from rnla.planner import Plan
 from rnla.rangefinder import RANGE_FINDERS
 from rnla.rangefinder.protocols import Riders
-from rnla.results import RESULTS, ErrorEstimate, RangeBasis, Report, Result, Resume, Status
+from rnla.results import RESULTS, CholeskyResume, ErrorEstimate, RangeBasis, Report, Result, Resume, Status
 from rnla.sketch import SKETCHES
 
 __all__ = ["FORMAT", "ForeignPart", "load", "save"]
@@ -87,9 +88,9 @@ def _field_names(made: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(made) if not field.name.startswith("_")]
 
 
-_TABLES = (*RANGE_FINDERS.values(), *SKETCHES.values(), *ORTHONORMALIZERS.values(), ForeignPart)
+_TABLES = (*RANGE_FINDERS.values(), *SKETCHES.values(), *ORTHONORMALIZERS.values(), *PIVOT_RULES.values(), ForeignPart)
 _PARTS: list[type] = [part if isinstance(part, type) else type(part) for part in _TABLES]
-_OTHERS: list[type] = [*RESULTS, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders]
+_OTHERS: list[type] = [*RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders]
 _RECORDS = {made.__name__: made for made in [*_OTHERS, *_PARTS]}
 
 
@@ -385,7 +386,7 @@ def _check_shapes(result: Result) -> None:
     """Raise unless the arrays fit each other."""
     m, n = result.report.shape
     fit = result.fits()
-    if result.resume is not None:
+    if isinstance(result.resume, Resume):
         basis = result.resume.basis
         rows = (n, m) if basis.space == "row" else (m, n)
         fit &= basis.basis.shape[0] == rows[0] and basis.image.shape[0] == rows[1]

@@ -2,6 +2,7 @@
 
 from rnla.results.base import RESULTS, Result
 from rnla.results.bases import LowRank, RangeBasis
+from rnla.results.cholesky_result import CholeskyResult, CholeskyResume
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
 from rnla.results.lu_result import LUResult
 from rnla.results.pca_result import PCAResult
@@ -10,6 +11,8 @@ from rnla.results.report import Report, Resume, Status, register_resumer
 from rnla.results.svd_result import SVDResult
 
 __all__ = [
+    "CholeskyResume",
+    "CholeskyResult",
     "RESULTS",
     "ErrorEstimate",
     "LUResult",

@@ -1,0 +1,448 @@
+"""Randomly pivoted partial Cholesky: columns of a positive semidefinite matrix, chosen by its diagonal [chen2025]_.
+
+Problem: A ~ L L^H of small rank from few columns of A.  The residual S = A - L L^H is positive semidefinite, zero
+in the rows and columns of the pivots, and known by its diagonal d, whose sum is its trace norm.
+
+A block of b candidates at a time:
+
+S1. Propose candidates c (with `RandomPivoting` b independent draws, each i with probability d_i / sum(d)).
+S2. H = S[c, c] = A[c, c] - L[c] L[c]^H.
+S3. Settle: go through the candidates in order; candidate j is taken with probability H_jj / u_j, u = d[c] as it was
+    when proposed, and eliminated from the rest of H.  This gives the triangle K of the pivots taken.
+S4. p = the candidates taken; G = A[:, p] - L L[p]^H; L = [L, G K^{-H}]; d = d - rows' squared norms of the new columns.
+
+The rejection of S3 [epperly2024]_ makes the pivots those of the algorithm that draws one pivot at a time from the
+diagonal that is current: the same distribution, whatever the block sizes.  A block that a rank limit
+stops keeps its remaining candidates, so that a later request goes on with them.
+
+Cost: k columns of A, blocks of b^2 entries, and O(n k^2) flops in products.
+Guarantee [chen2025]_: E trace(A - L L^H) <= (1 + e) sum_{j > r} lambda_j(A) for
+k >= r / e + r log(1 / (e t)), t the share of the tail sum_{j > r} lambda_j in trace(A).
+
+Differences from the papers: (1) the block size depends on what was accepted before and on n, never on measured
+time; (2) a diagonal entry that is rounding of what it was (`rounding_level`) is never a pivot, instead of a
+tolerance on the trace alone; (3) d is A's diagonal less squared norms, summed in double precision and not clipped
+on the way, so that a matrix that is not positive semidefinite is noticed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from rnla._kernels.products import product
+from rnla._kernels.threads import even_ranges, run
+from rnla._xp.linalg import adjoint, cast, eps_of
+from rnla._xp.namespace import device_of, from_host, has_float64, is_numpy, namespace_of, to_host
+from rnla._xp.pivoting import solve_triangular, take
+from rnla.checks import check_whole
+from rnla.config import get_config
+from rnla.errors import InputError
+from rnla.operators.entries import Entries, rounding_level
+from rnla.rng import Key
+
+__all__ = [
+    "PIVOT_RULES",
+    "GreedyPivoting",
+    "PivotRule",
+    "PivotState",
+    "RandomPivoting",
+    "RobustBlockPivoting",
+    "UniformPivoting",
+    "add_block",
+    "begin",
+    "trace_error_level",
+]
+
+Array = np.ndarray[Any, Any]
+_FIRST_BLOCK = 8
+_LARGEST_BLOCK = 256
+_NOT_ROUNDING = 4.0
+"""A residual diagonal entry below minus this times sqrt(eps), as a share of what it was, means that the matrix is not
+positive semidefinite: rounding grows with the entries of A[:, p] A[p, p]^{-1}, which no theorem keeps small; with
+uniform pivots 1e6 eps was measured."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class PivotState:
+    """How far the elimination has come; everything in the scale of the gate.
+
+    Attributes
+    ----------
+    factor : array, shape (n, k)
+        L.
+    pivots : numpy.ndarray of int64, shape (k,)
+    diagonal, residual : array, shape (n,)
+        Of A and of A - L L^H, in double precision where the device has it.
+    excluded : numpy.ndarray of bool, shape (n,)
+        Pivots, and candidates whose residual was seen to be rounding.
+    block, size : int
+        Index of the next block, and how many candidates it will have at most.
+    waiting : tuple of numpy.ndarray or None
+        Candidates of an unfinished block, their bounds u and their uniform numbers.
+    tried, taken : int
+        Candidates of that block so far, and pivots among them.
+    """
+
+    factor: Any
+    pivots: Array
+    diagonal: Any
+    residual: Any
+    excluded: Array
+    block: int = 0
+    size: int = _FIRST_BLOCK
+    waiting: tuple[Array, Array, Array] | None = None
+    tried: int = 0
+    taken: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Pivots so far."""
+        return len(self.pivots)
+
+
+@runtime_checkable
+class PivotRule(Protocol):
+    """How candidates are proposed from the residual diagonal, and which of them become pivots.
+
+    ``blind``: whether pivots are chosen without looking at the residual.  Small ones then come while large ones are
+    left, and rounding grows by their ratio, so that only entries above sqrt(eps) of what they were are taken.
+    """
+
+    blind: ClassVar[bool]
+
+    def propose(self, weights: Any, size: int, words: Key) -> tuple[Array, Array, Array]:
+        """Return candidates, bounds and uniform numbers, from weights that are zero where no pivot may be."""
+        ...
+
+    def settle(self, H: Array, bounds: Array, uniforms: Array, levels: Array, room: int) -> tuple[list[int], int]:
+        """Eliminate in H in place; return the candidates taken in order, and how many were looked at."""
+        ...
+
+
+def _eliminate(H: Array, j: int, rest: Any) -> None:
+    """Take pivot j: its column of the triangle replaces column j of H, and `rest` is updated."""
+    H[:, j] = H[:, j] / np.sqrt(H[j, j].real)
+    H[np.ix_(rest, rest)] -= np.outer(H[rest, j], H[rest, j].conj())
+
+
+def _drawn(weights: Any, uniforms: Array) -> tuple[Array, Array]:
+    """Return indices drawn with probability proportional to weights, and their weights."""
+    xp = namespace_of(weights)
+    sums = xp.cumulative_sum(weights)
+    last = float(sums[-1])
+    points = from_host(uniforms * last, xp, device_of(weights))
+    index = to_host(xp.searchsorted(sums, cast(points, sums.dtype), side="right")).astype(np.int64)
+    index = np.minimum(index, int(weights.shape[0]) - 1)
+    return index, to_host(take(weights, index, axis=0)).astype(np.float64)
+
+
+def _distinct(weights: Any, count: int, key: Key) -> tuple[Array, Array]:
+    """Return at most `count` different indices, drawn one after the other in proportion to the weights left."""
+    index, values = _drawn(weights, key.uniforms(0, 4 * count))
+    first = np.sort(np.unique(index, return_index=True)[1])  # repeats of a draw are the draws that are skipped
+    kept = first[values[first] > 0][:count]
+    return index[kept], values[kept]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RandomPivoting:
+    """Pivots drawn with probability proportional to the residual diagonal.
+
+    Parameters
+    ----------
+    block_size : int or None
+        Candidates proposed together; None adapts them to how many are taken: from 8 on, at most 256 and n / 16.
+        The distribution of the pivots does not depend on it.
+    accelerated : bool
+        Blocks with rejection; otherwise one pivot at a time, the plain algorithm.
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> A = np.diag([4.0, 0.0, 1.0])
+    >>> sorted(rnla.cholesky(A, 2, method=rnla.RandomPivoting(accelerated=False), rng=0).pivots.tolist())
+    [0, 2]
+    """
+
+    blind: ClassVar[bool] = False
+
+    block_size: int | None = None
+    accelerated: bool = True
+
+    def __post_init__(self) -> None:
+        if self.block_size is not None:
+            check_whole("block_size", self.block_size, 1)
+            if not self.accelerated and self.block_size != 1:
+                raise InputError("accelerated=False draws one pivot at a time; leave block_size out")
+
+    def propose(self, weights: Any, size: int, words: Key) -> tuple[Array, Array, Array]:
+        """Draw independently, with repeats (S1)."""
+        count = 1 if not self.accelerated else size if self.block_size is None else self.block_size
+        index, bounds = _drawn(weights, words.child("proposals").uniforms(0, count))
+        return index, bounds, words.child("acceptance").uniforms(0, count)
+
+    def settle(self, H: Array, bounds: Array, uniforms: Array, levels: Array, room: int) -> tuple[list[int], int]:
+        """Take each candidate with the probability that its residual has left (S3)."""
+        taken: list[int] = []
+        for j in range(len(H)):
+            if len(taken) == room:
+                return taken, j
+            left = H[j, j].real
+            if left > levels[j] and uniforms[j] * bounds[j] < left:
+                _eliminate(H, j, np.arange(j + 1, len(H)))
+                taken.append(j)
+        return taken, len(H)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RobustBlockPivoting:
+    """Blocks drawn by the residual diagonal, of which the largest pivots are taken while they pay (RBRP).
+
+    Different candidates are drawn; in a block the largest residual is taken until what is left of the block's trace
+    is 1 / b of it.  Fewer candidates are given up than by rejection and the errors are about as small,
+    but the distribution is another one, and no theorem like that of `RandomPivoting` is known to us.
+
+    Parameters
+    ----------
+    block_size : int
+        b.
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> A = np.diag([4.0, 0.0, 1.0])
+    >>> sorted(rnla.cholesky(A, 2, method=rnla.RobustBlockPivoting(2), rng=0).pivots.tolist())
+    [0, 2]
+    """
+
+    blind: ClassVar[bool] = False
+
+    block_size: int = 64
+
+    def __post_init__(self) -> None:
+        check_whole("block_size", self.block_size, 1)
+
+    def propose(self, weights: Any, size: int, words: Key) -> tuple[Array, Array, Array]:
+        """Draw without repeats."""
+        del size
+        index, bounds = _distinct(weights, self.block_size, words.child("proposals"))
+        return index, bounds, np.zeros(len(index))
+
+    def settle(self, H: Array, bounds: Array, uniforms: Array, levels: Array, room: int) -> tuple[list[int], int]:
+        """Take the largest residual of the block, again and again."""
+        del bounds, uniforms
+        enough = np.trace(H).real / max(2, len(H))
+        taken: list[int] = []
+        free = np.ones(len(H), dtype=bool)
+        while free.any() and len(taken) < room:
+            left = np.where(free & (np.diagonal(H).real > levels), np.diagonal(H).real, 0.0)
+            if left.sum() <= (enough if taken else 0.0):
+                break
+            j = int(left.argmax())
+            free[j] = False
+            _eliminate(H, j, np.flatnonzero(free))
+            taken.append(j)
+        return taken, len(H)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GreedyPivoting:
+    """The largest residual diagonal entry is the next pivot: complete pivoting, no chance.
+
+    Good where the diagonal of the residual tells its size; outliers, each of them large on the diagonal and
+    worth nothing to the others, lead it astray.
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> rnla.cholesky(np.diag([1.0, 4.0, 2.0]), 2, method=rnla.GreedyPivoting()).pivots.tolist()
+    [1, 2]
+    """
+
+    blind: ClassVar[bool] = False
+
+    def propose(self, weights: Any, size: int, words: Key) -> tuple[Array, Array, Array]:
+        """Name the largest."""
+        del size, words
+        xp = namespace_of(weights)
+        index = np.asarray([int(xp.argmax(weights))], dtype=np.int64)
+        return index, np.ones(1), np.zeros(1)
+
+    def settle(self, H: Array, bounds: Array, uniforms: Array, levels: Array, room: int) -> tuple[list[int], int]:
+        """Take it."""
+        return _in_order(H, levels, room)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UniformPivoting:
+    """Every row that is not yet a pivot is equally likely to be the next: the Nystrom method of uniform columns.
+
+    For comparison, and for matrices whose rows are known to be alike: it misses what few rows carry.
+
+    Parameters
+    ----------
+    block_size : int
+        Pivots drawn together.
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> rnla.cholesky(np.eye(5), 5, method=rnla.UniformPivoting(), rng=0).rank
+    5
+    """
+
+    blind: ClassVar[bool] = True
+
+    block_size: int = 64
+
+    def __post_init__(self) -> None:
+        check_whole("block_size", self.block_size, 1)
+
+    def propose(self, weights: Any, size: int, words: Key) -> tuple[Array, Array, Array]:
+        """Draw different rows, all as likely."""
+        del size
+        xp = namespace_of(weights)
+        alike = xp.where(weights > 0, xp.ones_like(weights), xp.zeros_like(weights))
+        index, bounds = _distinct(alike, self.block_size, words.child("proposals"))
+        return index, bounds, np.zeros(len(index))
+
+    def settle(self, H: Array, bounds: Array, uniforms: Array, levels: Array, room: int) -> tuple[list[int], int]:
+        """Take all that do not depend on those before."""
+        return _in_order(H, levels, room)
+
+
+def _in_order(H: Array, levels: Array, room: int) -> tuple[list[int], int]:
+    taken: list[int] = []
+    for j in range(len(H)):
+        if len(taken) == room:
+            return taken, j
+        if H[j, j].real > levels[j]:
+            _eliminate(H, j, np.arange(j + 1, len(H)))
+            taken.append(j)
+    return taken, len(H)
+
+
+PIVOT_RULES: dict[str, type[PivotRule]] = {
+    "random": RandomPivoting,
+    "robust_block": RobustBlockPivoting,
+    "greedy": GreedyPivoting,
+    "uniform": UniformPivoting,
+}
+
+
+def begin(entries: Entries) -> PivotState:
+    """Read the diagonal; return the state with no pivots."""
+    xp = entries.xp
+    diagonal = entries.diagonal()
+    wide = cast(diagonal, xp.float64) if has_float64(xp, entries.device) else diagonal
+    n = entries.shape[0]
+    factor = from_host(np.zeros((n, 0), dtype=entries.dtype), xp, entries.device)
+    return PivotState(factor, np.zeros(0, dtype=np.int64), wide, wide, np.zeros(n, dtype=bool))
+
+
+def add_block(entries: Entries, state: PivotState, rule: PivotRule, limit: int, key: Key) -> PivotState | None:
+    """Return the state after one more block of candidates, with at most `limit` pivots; None if no pivot is left."""
+    xp, n = entries.xp, entries.shape[0]
+    level = rounding_level(entries.dtype, state.rank)
+    if rule.blind:
+        level = max(level, math.sqrt(eps_of(entries.dtype)))
+    if state.waiting is None:
+        open_ = from_host(~state.excluded, xp, entries.device)
+        weights = xp.where(open_ & (state.residual > level * state.diagonal), state.residual, 0 * state.residual)
+        if n == 0 or not bool(xp.any(weights > 0)):
+            return None
+        waiting = rule.propose(weights, state.size, key.child("pivots", state.block))  # S1
+        state = dataclasses.replace(state, waiting=waiting, tried=0, taken=0)
+    assert state.waiting is not None
+    candidates, bounds, uniforms = state.waiting
+    H = entries.block(candidates)
+    rows = _rows(state.factor, candidates)
+    H -= rows @ rows.conj().T  # S2
+    levels = level * to_host(take(state.diagonal, candidates, axis=0)).astype(np.float64)
+    gone = candidates[np.diagonal(H).real <= levels]
+    taken, seen = rule.settle(H, bounds, uniforms, levels, limit - state.rank)  # S3
+    excluded = state.excluded.copy()
+    excluded[gone] = True
+    state = dataclasses.replace(state, excluded=excluded, tried=state.tried + seen, taken=state.taken + len(taken))
+    if taken:
+        state = _with_pivots(entries, state, candidates[taken], np.tril(H[np.ix_(taken, taken)]))  # S4
+    if seen < len(candidates):
+        return dataclasses.replace(state, waiting=(candidates[seen:], bounds[seen:], uniforms[seen:]))
+    return dataclasses.replace(state, waiting=None, block=state.block + 1, size=_next_size(state, n))
+
+
+def _next_size(state: PivotState, n: int) -> int:
+    """Return how many candidates the next block has: twice as many while half are taken, half below a quarter."""
+    size = state.size
+    if 2 * state.taken >= state.tried:
+        size *= 2
+    elif 4 * state.taken < state.tried:
+        size //= 2
+    return max(_FIRST_BLOCK, min(size, _LARGEST_BLOCK, n // 16))
+
+
+def _with_pivots(entries: Entries, state: PivotState, pivots: Array, triangle: Array) -> PivotState:
+    xp = entries.xp
+    columns = entries.columns(pivots)
+    old = state.factor
+    if state.rank:
+        right = adjoint(take(old, pivots, axis=0))
+        if is_numpy(xp):
+            columns = columns - product(old, right, old.dtype, get_config().threads)
+        else:
+            columns = columns - old @ right
+    small = from_host(triangle.astype(entries.dtype), xp, entries.device)
+    new = _solved(columns, small)
+    # A row that is a pivot ends with its own column; what rounding left beyond is taken away.
+    width = len(pivots)
+    ends = np.full(entries.shape[0], width)
+    ends[state.pivots] = -1
+    ends[pivots] = np.arange(width)
+    inside = from_host(ends[:, None] >= np.arange(width)[None, :], xp, entries.device)
+    new = xp.where(inside, new, xp.zeros_like(new))
+    modulus = cast(xp.abs(new), state.diagonal.dtype)
+    residual = state.residual - xp.sum(modulus * modulus, axis=1)
+    excluded = state.excluded.copy()
+    excluded[pivots] = True
+    rank = state.rank + len(pivots)
+    allowed = _NOT_ROUNDING * math.sqrt(eps_of(entries.dtype))
+    if bool(xp.any(residual < -allowed * state.diagonal)):
+        worst = int(xp.argmin(residual + allowed * state.diagonal))
+        raise InputError(
+            f"the matrix is not positive semidefinite: after {rank} pivots diagonal entry {worst} of the residual is "
+            f"{float(residual[worst]):.2e} of what was {float(state.diagonal[worst]):.2e}, beyond what "
+            f"rounding in {entries.dtype} explains; eigh takes any Hermitian matrix"
+        )
+    factor = xp.concat([old, new], axis=1)
+    return dataclasses.replace(
+        state, factor=factor, residual=residual, excluded=excluded, pivots=np.concatenate([state.pivots, pivots])
+    )
+
+
+def _solved(columns: Any, triangle: Any) -> Any:
+    """Return columns times the inverse of the adjoint of a lower triangle, in fixed ranges of rows over the pool."""
+    n = int(columns.shape[0])
+    if isinstance(columns, np.ndarray):
+        out = np.empty_like(columns, order="C")
+
+        def task(rows: slice) -> None:
+            out[rows] = solve_triangular(triangle, columns[rows].conj().T, lower=True).conj().T
+
+        run(task, even_ranges(n, max(1, n // 4096)), get_config().threads)
+        return out
+    return adjoint(solve_triangular(triangle, adjoint(columns), lower=True))
+
+
+def _rows(factor: Any, where: Array) -> Array:
+    """Return rows of the factor on the host in double precision."""
+    rows = to_host(take(factor, where, axis=0))
+    return rows.astype(np.complex128 if rows.dtype.kind == "c" else np.float64)
+
+
+def trace_error_level(dtype: Any, columns: int) -> float:
+    """Return the share of the trace that rounding in the factor may add to the trace norm of the residual."""
+    return eps_of(dtype) * (10 + 3 * math.sqrt(columns))
