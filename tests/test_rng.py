@@ -222,6 +222,37 @@ def test_signs_and_positions_are_uniform() -> None:
     assert scipy.stats.chisquare(np.bincount(Key(80).distinct(0, 60_000, 1, 37)[:, 0], minlength=37)).pvalue > LADDER
 
 
+GOLDEN_ORDER = [7, 5, 4, 1, 6, 3, 0, 2]
+GOLDEN_UNIFORMS = ["0x1.2ef44cdb8e308p-3", "0x1.059d4d8dcdef8p-4", "0x1.5e2bcb1e34fe8p-3"]
+
+
+def test_golden_orders_and_uniform_numbers_are_the_same_bits() -> None:
+    key = Key(7).child("test-matrix", 0)
+    assert key.permutation(8).tolist() == GOLDEN_ORDER
+    assert [number.hex() for number in key.uniforms(0, 3, column=2).tolist()] == GOLDEN_UNIFORMS
+    assert np.array_equal(key.uniforms(0, 20)[7:], key.uniforms(7, 20))
+    assert np.array_equal(key.permutation(8), np.argsort(key.words(0, 8)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_an_order_holds_every_number_once(count: int) -> None:
+    assert np.array_equal(np.sort(Key(1).permutation(count)), np.arange(count))
+
+
+@pytest.mark.statistical
+def test_every_order_is_equally_likely() -> None:
+    """Chi-square over the 24 orders of 4 numbers, 4800 keys, alarm rate 1e-6; uniform numbers by Kolmogorov's test."""
+    counts: dict[tuple[int, ...], int] = {}
+    for i in range(4800):
+        order = tuple(Key(3).child(i).permutation(4).tolist())
+        counts[order] = counts.get(order, 0) + 1
+    assert len(counts) == 24
+    assert sum((found - 200) ** 2 / 200 for found in counts.values()) <= scipy.stats.chi2.isf(1e-6, 23)
+    uniform = Key(3).uniforms(0, 20_000)
+    assert 0 <= uniform.min() <= uniform.max() < 1
+    assert scipy.stats.kstest(uniform, "uniform").pvalue > 1e-6
+
+
 # ------------------------------------------------------------------------------------------------- what may be passed
 def test_none_draws_fresh_entropy_and_the_report_repeats_it() -> None:
     A = matrix("exponential", 60, 50, rng=1)
