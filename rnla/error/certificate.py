@@ -30,6 +30,7 @@ from rnla.operators.algebra import Adjoint
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsBlocks
 from rnla.results import ErrorEstimate, RangeBasis
+from rnla.results.error_estimate import errors_of_ranks
 from rnla.rng import Key
 
 __all__ = ["FAILURE", "certify", "smallest_rank", "with_probes"]
@@ -230,11 +231,5 @@ def smallest_rank(whole: ErrorEstimate, s: np.ndarray[Any, Any], tol: float) -> 
     if scale == 0:
         return 0
     residual = whole.residual if math.isnan(whole.residual_upper) else whole.residual_upper
-    if whole.norm == "spectral":
-        errors = np.hypot(residual, np.append(s, 0.0))
-        errors[-1] = residual
-    else:
-        tails = np.append(np.cumsum((s[::-1] / scale) ** 2)[::-1], 0.0)
-        errors = scale * np.sqrt((residual / scale) ** 2 + tails)
-    fits = np.flatnonzero(errors <= tol * scale)
+    fits = np.flatnonzero(errors_of_ranks(residual, s, whole.norm, whole.cut) <= tol * scale)
     return int(fits[0]) if len(fits) else None

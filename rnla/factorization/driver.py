@@ -105,13 +105,13 @@ class Located:
 def located(base: Any, request: Request, key: Key, problem: Problem, before: Result | None = None) -> Iterator[Located]:
     """Plan and find a basis (S1, S2); inside the block every setting is held, products are counted, BLAS is single."""
     started = time.perf_counter()
-    op = Ledger(base)
+    op = base if isinstance(base, Ledger) else Ledger(base)
     resume = None if before is None else before.resume
     message, basis = "", None
     with fixed_settings() as config:
         the_plan = make_plan(op, request, None if resume is None else resume.basis)
-        if isinstance(base, Sparse):
-            base.room = config.budget() - the_plan.bytes
+        if isinstance(op.base, Sparse):
+            op.base.room = config.budget() - the_plan.bytes
         with watching(the_plan.passes) as watch, one_blas_thread(), full_precision(op.xp):
             search = Search(op, request, the_plan, key, watch, problem, 0 if before is None else before.rank)
             try:
@@ -141,7 +141,7 @@ def run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: Dri
     problem : Driven
     """
     if min(base.shape) == 0:
-        return _empty(A, Ledger(base), request, key, problem)
+        return _empty(A, base if isinstance(base, Ledger) else Ledger(base), request, key, problem)
     with located(base, request, key, problem, before) as found:
         if found.basis is None:
             assert before is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from rnla.request import Request
 from rnla.results import ErrorEstimate, RangeBasis, Status
 from rnla.rng import Key
 
-__all__ = ["Factored", "Problem", "Search"]
+__all__ = ["CertifiesItself", "Factored", "Problem", "Search"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +62,15 @@ class Problem(Protocol):
 
     def factor(self, basis: RangeBasis) -> Factored:
         """Return the factors of that approximation for the whole basis."""
+        ...
+
+
+@runtime_checkable
+class CertifiesItself(Problem, Protocol):
+    """A problem that has an error estimate of its own."""
+
+    def certify(self, basis: RangeBasis, values: np.ndarray[Any, Any]) -> ErrorEstimate | None:
+        """Return the error of the approximation, or None where the general certificate is to be made."""
         ...
 
 
@@ -102,9 +111,13 @@ class Search:
         self.factor(basis)
         if self.whole is None:
             seen = self.problem.approximation(basis)
-            self.whole, seen = certify(
-                self.op, seen, self.request.norm, self.key, tol=self.request.tol, values=self.values
-            )
+            own = self.problem.certify(seen, self.values) if isinstance(self.problem, CertifiesItself) else None
+            if own is None:
+                own, seen = certify(
+                    self.op, seen, self.request.norm, self.key, tol=self.request.tol, values=self.values
+                )
+                own = dataclasses.replace(own, cut=seen.cut)
+            self.whole = own
             self.basis = dataclasses.replace(basis, probes=seen.probes, probed=seen.probed)
         return self.whole
 

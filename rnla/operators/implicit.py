@@ -100,6 +100,12 @@ class Implicit:
         except (NotImplementedError, AttributeError) as error:
             raise self._no_adjoint() from error
 
+    def hermitian(self) -> Implicit:
+        """Return the same operator, said to be Hermitian: its product with the adjoint is its product."""
+        other = Implicit(self._operator, self.dtype, self.xp, self.device)
+        other._backward = other._forward
+        return other
+
     def require_adjoint(self) -> None:
         """Raise where the operator has no product with its adjoint, before any work."""
         if self._backward is None:

@@ -16,7 +16,15 @@ from rnla._xp.linalg import column_norms, eps_of, host_values
 from rnla._xp.namespace import is_concrete, namespace_of
 from rnla.errors import NonFiniteError, OperatorError
 
-__all__ = ["adjoint_gap", "require_adjoint"]
+__all__ = ["AdjointMismatch", "adjoint_gap", "require_adjoint"]
+
+
+class AdjointMismatch(OperatorError):
+    """The two products of an operator do not belong to one matrix; `gap` says how far they are apart."""
+
+    def __init__(self, message: str, gap: float = math.nan) -> None:
+        super().__init__(message)
+        self.gap = gap
 
 
 def adjoint_gap(g: Any, ag: Any, h: Any, ahh: Any) -> float:
@@ -33,7 +41,7 @@ def adjoint_gap(g: Any, ag: Any, h: Any, ahh: Any) -> float:
 
 
 def require_adjoint(g: Any, ag: Any, h: Any, ahh: Any) -> None:
-    """Raise `OperatorError` where the two products do not belong to one matrix.
+    """Raise `AdjointMismatch`, an `OperatorError`, where the two products do not belong to one matrix.
 
     The threshold, 100 eps sqrt(m + n) + 1e-2 sqrt(eps), leaves room for an operator that solves a system inside.
     """
@@ -43,8 +51,9 @@ def require_adjoint(g: Any, ag: Any, h: Any, ahh: Any) -> None:
     threshold = 100 * eps * math.sqrt(g.shape[0] + h.shape[0]) + 1e-2 * math.sqrt(eps)
     gap = adjoint_gap(g, ag, h, ahh)
     if gap > threshold:
-        raise OperatorError(
+        raise AdjointMismatch(
             f"the operator's rmatmat is not the adjoint of its matmat: <A g, h> and <g, adjoint(A) h> differ by "
             f"{gap:.1e} of their size, where rounding explains {threshold:.1e}; for complex data rmatmat must "
-            "conjugate (the transpose alone is not the adjoint)"
+            "conjugate (the transpose alone is not the adjoint)",
+            gap,
         )

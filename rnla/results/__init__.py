@@ -3,7 +3,10 @@
 from rnla.results.base import RESULTS, Result
 from rnla.results.bases import LowRank, RangeBasis
 from rnla.results.cholesky_result import CholeskyResult, CholeskyResume
+from rnla.results.cur_result import CURResult
+from rnla.results.eigh_result import EighResult
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
+from rnla.results.interpolative_result import ColumnID, RowID, TwoSidedID
 from rnla.results.lu_result import LUResult
 from rnla.results.pca_result import PCAResult
 from rnla.results.qr_result import QRResult
@@ -11,20 +14,25 @@ from rnla.results.report import Report, Resume, Status, register_resumer
 from rnla.results.svd_result import SVDResult
 
 __all__ = [
-    "CholeskyResume",
-    "CholeskyResult",
+    "CURResult",
+    "ColumnID",
     "RESULTS",
+    "PCAResult",
+    "CholeskyResult",
+    "CholeskyResume",
+    "EighResult",
     "ErrorEstimate",
     "LUResult",
     "LowRank",
-    "PCAResult",
     "QRResult",
     "RangeBasis",
     "Report",
     "Result",
     "Resume",
+    "RowID",
     "SVDResult",
     "Status",
+    "TwoSidedID",
     "register_resumer",
     "truncated_error",
 ]

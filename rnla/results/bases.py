@@ -45,6 +45,13 @@ class RangeBasis:
         Its standard error.
     factors : tuple or None
         U, s, Vh of the projection, where the method that found the basis has them already.
+    ahead, ahead_of : array or None, str
+        What a method has computed for the block after the last one, and the name of the method.
+    bound, bound_failure : float or None
+        A bound on the spectral error that the method itself has, in the scaled matrix, and the probability that it
+        fails; for information, since the certificate is made apart.
+    cut : str
+        What a cut to smaller rank drops of the approximation, image times basis^H: see `ErrorEstimate`.
     """
 
     space: str
@@ -57,6 +64,11 @@ class RangeBasis:
     leave_one_out: float | None = None
     leave_one_out_spread: float | None = None
     factors: tuple[Any, Any, Any] | None = None
+    ahead: Any = None
+    ahead_of: str = ""
+    bound: float | None = None
+    bound_failure: float | None = None
+    cut: str = "one-sided"
 
     @property
     def size(self) -> int:

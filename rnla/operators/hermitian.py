@@ -1,0 +1,175 @@
+"""Whether a matrix is Hermitian, found out before it is worked on.
+
+S1. It must be square.
+S2. A matrix in memory is read once, block against block: the largest abs(a_ij - conj(a_ji)), and its place.
+    Counted as a scan.  A sparse one too large for a transposed copy in a share of the memory budget: S3.
+S3. An operator is multiplied only; what is needed of its adjoint is taken to be itself, so that the adjoint test
+    of the range finders, <A g, h> = <g, A h>, tests just this, and no ``rmatmat`` need be there.
+S4. Data out of core are not read once more for it: the drivers look at X^H A X of the basis X instead.
+
+A deviation up to ``1e-2 sqrt(eps)`` of the largest entry, which a matrix that was computed in two halves may have,
+passes.  The Hermitian part of what was found is what is factored then, and the certificate counts the rest as error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values
+from rnla._xp.namespace import is_numpy, namespace_of
+from rnla.config import get_config
+from rnla.errors import InputError
+from rnla.operators.coerce import as_operator
+from rnla.operators.dense import Dense
+from rnla.operators.implicit import Implicit
+from rnla.operators.ledger import Ledger
+from rnla.operators.protocols import LinearOperator
+from rnla.operators.sparse import Sparse
+from rnla.operators.verify import AdjointMismatch, require_adjoint
+from rnla.rng import Key
+
+__all__ = [
+    "as_hermitian",
+    "hermitian_ledger",
+    "hermitian_only",
+    "require_hermitian_core",
+    "require_no_negative_diagonal",
+    "tolerated_asymmetry",
+]
+
+_ADVICE = "pass (A + A.conj().T) / 2 if its Hermitian part is meant, or use svd, which asks for no symmetry"
+_TILE = 512  # rows and columns compared together on the host, so that both tiles stay in cache
+_DEVICE_TILE = 8192
+_COPIES = 4  # as large as a sparse matrix, that its difference with its adjoint takes
+
+
+def tolerated_asymmetry(dtype: Any) -> float:
+    """Return the deviation from symmetry, relative to the largest entry, that is put down to rounding."""
+    return 1e-2 * math.sqrt(eps_of(dtype))
+
+
+def as_hermitian(A: Any) -> LinearOperator:
+    """Return the operator of a square matrix that is said to be Hermitian; no product with the adjoint is needed.
+
+    Raises
+    ------
+    InputError
+        The matrix is not square.
+    """
+    op = as_operator(A)
+    m, n = op.shape
+    if m != n:
+        raise InputError(
+            f"a Hermitian matrix is square; this one is {m} x {n}. For a rectangular matrix use svd, "
+            "or pass A.conj().T @ A for the eigenvalues of the normal matrix"
+        )
+    return op.hermitian() if isinstance(op, Implicit) else op
+
+
+def hermitian_ledger(A: Any) -> Ledger:
+    """Return the ledger over a Hermitian matrix, whose entries are looked at where that costs no pass (S1, S2).
+
+    Raises
+    ------
+    InputError
+        The matrix is not square, or not Hermitian; the message names the largest deviation and its place.
+    """
+    op = Ledger(as_hermitian(A))
+    if isinstance(op.base, (Dense, Sparse)):
+        op.measure()  # refuses what is not finite
+        look = _of_dense if isinstance(op.base, Dense) else _of_sparse
+        op.counts.scans += 1
+        look(op)
+    return op
+
+
+def require_hermitian_core(core: Any) -> None:
+    """Raise `InputError` where X^H A X of an orthonormal basis is not Hermitian: A is not either (S4)."""
+    gap, size = frobenius(core - adjoint(core)), frobenius(core)
+    if gap > 10 * tolerated_asymmetry(core.dtype) * size:
+        raise InputError(
+            f"A is not Hermitian: on the basis found, the part of A that is not is {gap / (2 * size):.1e} of it; "
+            + _ADVICE
+        )
+
+
+@contextlib.contextmanager
+def hermitian_only(base: Any) -> Iterator[None]:
+    """Say of an operator that failed the adjoint test of a range finder that it is not Hermitian (S3)."""
+    try:
+        yield
+    except AdjointMismatch as error:
+        if not isinstance(base, Implicit):
+            raise
+        raise InputError(
+            "the operator is not Hermitian: <A g, h> and <g, A h> differ for random g and h by "
+            f"{error.gap:.1e} of their size; {_ADVICE}"
+        ) from error
+
+
+def _refuse(largest: float, top: float, row: int, column: int, dtype: Any) -> None:
+    if largest > tolerated_asymmetry(dtype) * top:
+        raise InputError(
+            f"A is not Hermitian: entry ({row}, {column}) and the conjugate of entry ({column}, {row}) differ by "
+            f"{largest:.3g}, where the largest entry is {top:.3g}; {_ADVICE}"
+        )
+
+
+def _of_dense(op: Ledger) -> None:
+    base: Any = op.base
+    xp = op.xp
+    worst, place, top, size = 0.0, (0, 0), 0.0, _TILE if is_numpy(xp) else _DEVICE_TILE
+    for (rows, block), (_, mirror) in zip(base.row_blocks(), base.column_blocks(), strict=True):
+        for low in range(rows.start, rows.stop, size):
+            here = slice(low - rows.start, min(low + size, rows.stop) - rows.start)
+            for start in range(low, op.shape[1], size):
+                there = slice(start, min(start + size, op.shape[1]))
+                tile = block[here, there]
+                modulus = xp.abs(tile - adjoint(mirror[there, here]))
+                largest, top = float(xp.max(modulus)), max(top, float(xp.max(xp.abs(tile))))
+                if largest > worst:
+                    flat = int(xp.argmax(xp.reshape(modulus, (-1,))))
+                    row, column = divmod(flat, int(modulus.shape[1]))
+                    worst, place = largest, (low + row, start + column)
+    _refuse(worst, top, *place, op.dtype)
+
+
+def _of_sparse(op: Ledger) -> None:
+    base: Any = op.base
+    csr = base.matrix
+    if base.nbytes * _COPIES > get_config().budget():
+        like = {"dtype": op.dtype, "xp": op.xp, "device": op.device}
+        g, h = (Key(0).child("hermitian-test", name).normals(0, op.shape[1], 2, **like) for name in ("in", "out"))
+        both = op.matmat(op.xp.concat([g, h], axis=1))
+        try:
+            require_adjoint(g, both[:, :2], h, both[:, 2:])
+        except AdjointMismatch as error:
+            raise InputError(
+                f"A is not Hermitian: <A g, h> and <g, A h> differ by {error.gap:.1e}; {_ADVICE}"
+            ) from error
+        return
+    gap = abs(csr - csr.conj().T.tocsr()).tocoo()
+    if gap.nnz == 0:
+        return
+    worst = int(np.argmax(gap.data))
+    row, column = int(gap.coords[0][worst]), int(gap.coords[1][worst])
+    _refuse(float(gap.data[worst]), float(np.abs(csr.data).max(initial=0.0)), row, column, op.dtype)
+
+
+def require_no_negative_diagonal(diagonal: Any) -> None:
+    """Raise `InputError` where a diagonal entry is negative beyond rounding: A is not positive semidefinite."""
+    xp = namespace_of(diagonal)
+    values = host_values(xp.real(diagonal) if "complex" in str(diagonal.dtype) else diagonal)
+    if len(values) == 0:
+        return
+    worst = int(np.argmin(values))
+    if values[worst] < -tolerated_asymmetry(diagonal.dtype) * float(np.abs(values).max()):
+        raise InputError(
+            f"A is not positive semidefinite: diagonal entry {worst} is {values[worst]:.3g}; "
+            "eigh takes any Hermitian matrix"
+        )
