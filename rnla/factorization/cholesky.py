@@ -7,7 +7,7 @@ norm_*(S) = trace(S) = sum_i (A_ii - norm(L[i])^2).
 
 S1. Read the diagonal d.
 S2. Blocks of pivots by the rule of `method` until the rank is there, or sum(d) <= tol trace(A)
-    (`rnla.compression.random_pivoting`).
+    (`rnla.compression.random_pivoting`, `rnla.compression.partial_cholesky`).
 S3. Cut to the smallest rank that meets the tolerance: what a column takes off the trace is its squared norm.
 S4. The certificate is sum(d), summed anew in double precision.
 
@@ -39,14 +39,8 @@ from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values, svd
 from rnla._xp.namespace import backend_name, device_of, from_host, full_precision, is_numpy, namespace_of, to_host
 from rnla._xp.pivoting import take
 from rnla.checks import check_choice, check_rank, check_tol
-from rnla.compression.random_pivoting import (
-    PivotRule,
-    PivotState,
-    RandomPivoting,
-    add_block,
-    begin,
-    trace_error_level,
-)
+from rnla.compression.partial_cholesky import PivotState, add_block, begin, trace_error_level
+from rnla.compression.random_pivoting import PivotRule, RandomPivoting
 from rnla.config import Config, fixed_settings
 from rnla.errors import BackendError, BudgetError, DeadlineReached, DTypeError, InputError, RankWarning, ToleranceNotMet
 from rnla.factorization.driver import unscaled, unscaled_error

@@ -17,7 +17,8 @@ from scipy.stats import chi2
 
 import rnla
 from rnla._xp.namespace import to_host
-from rnla.compression.random_pivoting import PIVOT_RULES, trace_error_level
+from rnla.compression.partial_cholesky import trace_error_level
+from rnla.compression.random_pivoting import PIVOT_RULES
 from rnla.operators.entries import Entries, rounding_level
 from rnla.rng import Key
 from rnla.testing import SPECTRA, check_operator, haar, spectrum
