@@ -1,10 +1,14 @@
 # What `import rnla` offers, for type checkers and editors; the names are loaded on first use.
 
 from rnla._version import __version__ as __version__
+from rnla.compression.column_selection import PivotedQR as PivotedQR
+from rnla.compression.leverage_scores import LeverageScores as LeverageScores
 from rnla.compression.random_pivoting import GreedyPivoting as GreedyPivoting
 from rnla.compression.random_pivoting import RandomPivoting as RandomPivoting
 from rnla.compression.random_pivoting import RobustBlockPivoting as RobustBlockPivoting
 from rnla.compression.random_pivoting import UniformPivoting as UniformPivoting
+from rnla.compression.random_selection import AdaptiveRandomizedPivoting as AdaptiveRandomizedPivoting
+from rnla.compression.random_selection import RandomlyPivotedQR as RandomlyPivotedQR
 from rnla.config import config_context as config_context
 from rnla.config import get_config as get_config
 from rnla.errors import AccuracyWarning as AccuracyWarning
@@ -22,12 +26,15 @@ from rnla.errors import RnlaWarning as RnlaWarning
 from rnla.errors import ToleranceNotMet as ToleranceNotMet
 from rnla.factorization.cholesky import cholesky as cholesky
 from rnla.factorization.eigh import eigh as eigh
+from rnla.factorization.interpolative import interpolative as interpolative
 from rnla.factorization.lu import lu as lu
 from rnla.factorization.nystrom import nystrom as nystrom
 from rnla.factorization.pca import pca as pca
 from rnla.factorization.qr import qr as qr
+from rnla.factorization.spectrum import spectrum as spectrum
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
+from rnla.factorization.svdvals import svdvals as svdvals
 from rnla.operators.kernel import GaussianKernel as GaussianKernel
 from rnla.operators.kernel import LaplaceKernel as LaplaceKernel
 from rnla.operators.kernel import MaternKernel as MaternKernel
@@ -48,12 +55,17 @@ from rnla.rangefinder import SubspaceIteration as SubspaceIteration
 from rnla.rangefinder import TallQR as TallQR
 from rnla.rangefinder.block_lanczos import BlockLanczos as BlockLanczos
 from rnla.results import CholeskyResult as CholeskyResult
+from rnla.results import ColumnID as ColumnID
 from rnla.results import EighResult as EighResult
 from rnla.results import LUResult as LUResult
 from rnla.results import PCAResult as PCAResult
 from rnla.results import QRResult as QRResult
+from rnla.results import RowID as RowID
+from rnla.results import SingularValues as SingularValues
 from rnla.results import Status as Status
 from rnla.results import SVDResult as SVDResult
+from rnla.results import TwoSidedID as TwoSidedID
+from rnla.results.spectrum import Spectrum as Spectrum
 from rnla.sketch import SRTT as SRTT
 from rnla.sketch import CountSketch as CountSketch
 from rnla.sketch import Gaussian as Gaussian
@@ -76,6 +88,7 @@ __all__ = [
     "__version__",
     "AccuracyWarning",
     "Adaptive",
+    "AdaptiveRandomizedPivoting",
     "AdaptiveSampling",
     "BackendError",
     "BlockKrylov",
@@ -84,6 +97,7 @@ __all__ = [
     "BudgetError",
     "CholeskyQR2",
     "CholeskyResult",
+    "ColumnID",
     "CountSketch",
     "DTypeError",
     "DeadlineReached",
@@ -101,27 +115,33 @@ __all__ = [
     "KhatriRao",
     "LUResult",
     "LaplaceKernel",
+    "LeverageScores",
     "MaternKernel",
     "NonFiniteError",
     "NystromSketch",
     "OperatorError",
     "PCAResult",
+    "PivotedQR",
     "PowerIteration",
     "QRResult",
     "Rademacher",
     "RandomPivoting",
+    "RandomlyPivotedQR",
     "RangeCorange",
     "RankWarning",
     "RnlaError",
     "RnlaWarning",
     "RobustBlockPivoting",
+    "RowID",
     "RowSampling",
     "SRTT",
     "SVDResult",
+    "SingularValues",
     "SketchedRange",
     "SketchySVD",
     "SparseSign",
     "SparseStack",
+    "Spectrum",
     "Status",
     "Stream",
     "SubspaceIteration",
@@ -129,11 +149,13 @@ __all__ = [
     "TallQR",
     "ToleranceNotMet",
     "TwoSided",
+    "TwoSidedID",
     "UniformPivoting",
     "cholesky",
     "config_context",
     "eigh",
     "get_config",
+    "interpolative",
     "kernel_operator",
     "load",
     "lu",
@@ -142,6 +164,8 @@ __all__ = [
     "plan",
     "qr",
     "single_pass_svd",
+    "spectrum",
     "stream",
     "svd",
+    "svdvals",
 ]

@@ -11,6 +11,7 @@ from rnla.results.lu_result import LUResult
 from rnla.results.pca_result import PCAResult
 from rnla.results.qr_result import QRResult
 from rnla.results.report import Report, Resume, Status, register_resumer
+from rnla.results.singular_values import SingularValues
 from rnla.results.svd_result import SVDResult
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Resume",
     "RowID",
     "SVDResult",
+    "SingularValues",
     "Status",
     "TwoSidedID",
     "register_resumer",
