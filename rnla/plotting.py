@@ -15,8 +15,9 @@ import numpy as np
 from rnla._version import __version__
 from rnla._xp.linalg import host_values
 from rnla.results import SVDResult, truncated_error
+from rnla.results.spectrum import Spectrum
 
-__all__ = ["SOFTWARE", "error_by_rank", "require_matplotlib", "spectrum_png"]
+__all__ = ["SOFTWARE", "error_by_rank", "require_matplotlib", "scree_png", "spectrum_png"]
 
 SOFTWARE = f"rnla {__version__}"  # in the metadata of each picture
 
@@ -125,6 +126,83 @@ def spectrum_png(result: SVDResult, *, tol: float | None = None, title: str = ""
     )
     heading = figure.suptitle(_plain(title or "Spectrum"), ha="left", fontsize=13, fontweight="bold", color="#20242a")
     figure.draw_without_rendering()  # so that the place of the axes is known
+    heading.set_x(upper_axes.get_position().x0)
+    target = io.BytesIO()
+    figure.savefig(target, format="png", metadata={"Software": SOFTWARE})
+    return target.getvalue()
+
+
+def scree_png(spectrum: Spectrum, *, title: str = "") -> bytes:
+    """Draw a spectrum with its bounds, and the cumulative share of the squared norm.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    title : str, optional
+        What was looked at.
+
+    Returns
+    -------
+    bytes
+        A picture in the PNG format.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is missing or broken; the message names the extra.
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> scree_png(rnla.spectrum(np.diag(0.5 ** np.arange(30.0)), 8))[1:4]
+    b'PNG'
+    """
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 7.0), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    upper_axes, lower_axes = figure.subplots(2, 1, sharex=True)
+    index = np.arange(1, len(spectrum.values) + 1)
+    found = spectrum.singular_values
+    seen = spectrum.values > np.finfo(np.float64).tiny
+    lower = np.maximum(spectrum.lower, spectrum.values * 1e-3)  # a bound of zero has no place on a logarithmic axis
+    upper_axes.vlines(
+        index[seen], lower[seen], spectrum.upper[seen], color=_REST, linewidth=3, label="bounds", zorder=2
+    )
+    upper_axes.scatter(index[seen], spectrum.values[seen], s=14, color=_KEPT, linewidths=0, label="value", zorder=3)
+    if found.next_upper > np.finfo(np.float64).tiny:
+        upper_axes.axhline(
+            found.next_upper, color=_ERROR, linewidth=1.2, linestyle=(0, (5, 3)), label="the rest, at most"
+        )
+    if seen.any():
+        upper_axes.set_yscale("log")
+        if spectrum.values[seen].max() < 30 * spectrum.values[seen].min():
+            _plain_ticks(upper_axes)
+    upper_axes.set_ylabel("singular value", color=_TEXT)
+    least, most = 100 * spectrum.share_lower, 100 * spectrum.share_upper
+    lower_axes.fill_between(index, least, most, color=_KEPT, alpha=0.25, linewidth=0, label="between the bounds")
+    lower_axes.plot(index, least, color=_KEPT, linewidth=1.6, label="at least", zorder=3)
+    lower_axes.set_ylabel("share of the squared norm, %", color=_TEXT)
+    lower_axes.set_ylim(0, 103)
+    for axes, place in ((upper_axes, "upper right"), (lower_axes, "lower right")):
+        axes.grid(axis="y", which="major", color="#e4e7eb", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color("#9aa1ab")
+        axes.tick_params(which="both", colors=_TEXT, labelsize=9)
+        axes.legend(fontsize=9, labelcolor=_TEXT, loc=place, framealpha=1, edgecolor="none").set_zorder(5)
+    lower_axes.set_xlabel("number of values", color=_TEXT)
+    lower_axes.set_xlim(0, 1.04 * max(len(index), 1))
+    m, n = found.shape
+    chance = found.failure_probability
+    hold = f"the bounds hold but with probability {chance:.0e}" if chance else "the bounds hold always"
+    upper_axes.set_title(
+        f"{m} × {n}, {found.report.passes} passes; {hold}", loc="left", fontsize=9, color=_TEXT, pad=10
+    )
+    heading = figure.suptitle(_plain(title or "Spectrum"), ha="left", fontsize=13, fontweight="bold", color="#20242a")
+    figure.draw_without_rendering()
     heading.set_x(upper_axes.get_position().x0)
     target = io.BytesIO()
     figure.savefig(target, format="png", metadata={"Software": SOFTWARE})
