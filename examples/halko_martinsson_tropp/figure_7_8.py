@@ -24,32 +24,28 @@ from scipy.stats import gaussian_kde
 from examples.halko_martinsson_tropp import style
 from examples.halko_martinsson_tropp.laplace import single_layer
 from rnla.rng import Key
+from rnla.sketch import SRTT, Gaussian
 
 COLUMNS = [25, 50, 75, 100]
 KEPT = 115
 ROUNDING = 1e-14
-Draw = Callable[[int, int, np.random.Generator], np.ndarray]
+Draw = Callable[[int, int, Key], np.ndarray]
+SRFT = SRTT("fourier", permute=False)
 
 
-def gaussian(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def gaussian(n: int, size: int, key: Key) -> np.ndarray:
     """Return independent standard normal entries."""
-    return rng.standard_normal((n, size))
+    return Gaussian().tile(0, n, n, size, key)
 
 
-def haar(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def haar(n: int, size: int, key: Key) -> np.ndarray:
     """Return orthonormal columns, uniformly distributed but for signs, which do not change a range."""
-    return np.linalg.qr(rng.standard_normal((n, size)))[0]
+    return np.linalg.qr(gaussian(n, size, key))[0]
 
 
-def _sampled(X: np.ndarray, n: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return X D F R: random unit factors, the Fourier transform of the rows, and a sample of its columns."""
-    factors = np.exp(2j * np.pi * rng.random(n))
-    return np.fft.fft(X * factors, norm="ortho")[:, rng.permutation(n)[:size]]
-
-
-def srft(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def srft(n: int, size: int, key: Key) -> np.ndarray:
     """Return D F R, the subsampled random Fourier transform; its scale does not change a range."""
-    return _sampled(np.eye(n), n, size, rng)
+    return SRFT.tile(0, n, n, size, key, dtype=np.complex128)
 
 
 def _rotated(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -62,11 +58,12 @@ def _rotated(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return X
 
 
-def gsrft(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def gsrft(n: int, size: int, key: Key) -> np.ndarray:
     """Return D'' G' D' G D F R with chains G and G' of rotations and random unit factors D' and D''."""
+    rng = np.random.default_rng(key.child("rotations").philox_key())
     X = np.diag(np.exp(2j * np.pi * rng.random(n)))
     X = _rotated(X, rng) * np.exp(2j * np.pi * rng.random(n))
-    return _sampled(_rotated(X, rng), n, size, rng)
+    return _rotated(X, rng) @ srft(n, size, key)
 
 
 KINDS: dict[str, Draw] = {"Gaussian": gaussian, "Haar": haar, "SRFT": srft, "GSRFT": gsrft}
@@ -107,8 +104,7 @@ def main(small: bool, out: Path) -> Path:
     s = s[:KEPT]
     for name, draw in KINDS.items():
         for trial in range(trials):
-            rng = np.random.default_rng(Key(0).child(name, trial).philox_key())
-            omega = Vh[:KEPT] @ draw(n, COLUMNS[-1], rng)
+            omega = Vh[:KEPT] @ draw(n, COLUMNS[-1], Key(0).child(name, trial))
             errors[name][trial] = errors_of(s, omega)
             for i, size in enumerate(COLUMNS[:3]):
                 assert errors[name][trial, i] <= bound(s, omega[:, :size], size - 10) + ROUNDING

@@ -41,4 +41,5 @@ def weights(image: np.ndarray, *, patch: int = 5, neighbours: int = 7, sigma: fl
     W = sp.csr_array((values, (rows, index.ravel())), shape=(side * side, side * side))
     W = W.maximum(W.T)
     scale = sp.diags_array(1 / np.sqrt(W.sum(axis=1)))
-    return sp.csr_array(scale @ W @ scale)
+    A = scale @ W @ scale
+    return sp.csr_array((A + A.T) / 2)  # symmetric to the last bit
