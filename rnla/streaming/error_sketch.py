@@ -133,7 +133,8 @@ class Measured:
 
     def scree(self) -> Scree:
         """Return bounds on the tails of A: a tail is a distance to a set, so it moves by at most norm(A - A_k)_F."""
-        tails = np.sqrt(np.append(np.cumsum(self.values[::-1] ** 2)[::-1], 0.0))
+        unit = self.norm or 1.0  # squares stay in range
+        tails = unit * np.sqrt(np.append(np.cumsum((self.values[::-1] / unit) ** 2)[::-1], 0.0))
         if self.norm == 0:
             return Scree(tails, tails, tails, 0.0)
         gap = float(self.bounds()[-1])
@@ -141,12 +142,10 @@ class Measured:
         if self.norm_columns:  # and from above, with as much failure probability again
             share = lower_share(self.norm_columns, self.failure / 2, complex_columns=self.complex_columns)
             largest = self.norm / math.sqrt(share)
-        return Scree(
-            lower=np.maximum(tails - gap, 0.0) / largest,
-            upper=np.minimum((tails + gap) / self.least_norm(), 1.0),
-            approximation=tails / self.norm,
-            failure_probability=self.failure * 1.5 if self.norm_columns else self.failure,
-        )
+        lower = np.maximum(tails - gap, 0.0) / largest
+        upper = np.minimum((tails + gap) / self.least_norm(), 1.0)
+        lower[0] = upper[0] = 1.0  # the whole, by definition
+        return Scree(lower, upper, tails / self.norm, self.failure * (1.5 if self.norm_columns else 1.0))
 
 
 def measure(sketches: Sketches, u: Any, s: Any, vh: Any, norm: float | None = None) -> Measured:
@@ -167,9 +166,10 @@ def measure(sketches: Sketches, u: Any, s: Any, vh: Any, norm: float | None = No
     over = "rows" if description.side == "corange" else "columns"
     expected = sketches.map_adjoint_times("E", over, near) * cast(s, e.dtype)[None, :]  # (q, k)
     found = adjoint(far) @ e  # (k, q)
-    outside = frobenius(e - far @ found)
-    kept = host_values(column_norms(adjoint(found) - expected)) ** 2
-    dropped = host_values(column_norms(adjoint(found))) ** 2
+    unit = frobenius(e) or 1.0  # squares stay in range
+    outside = frobenius(e - far @ found) / unit
+    kept = (host_values(column_norms(adjoint(found) - expected)) / unit) ** 2
+    dropped = (host_values(column_norms(adjoint(found))) / unit) ** 2
     squares = outside**2 + np.append(0.0, np.cumsum(kept)) + np.append(np.cumsum(dropped[::-1])[::-1], 0.0)
     k, q = int(s.shape[0]), description.size
     columns = 0
@@ -178,6 +178,6 @@ def measure(sketches: Sketches, u: Any, s: Any, vh: Any, norm: float | None = No
         columns = sum(p.size for p in normal)
         norm = math.hypot(*(frobenius(sketches[p.name]) for p in normal)) / math.sqrt(columns)
     return Measured(
-        errors=np.sqrt(squares / q), values=host_values(s), norm=norm, columns=q, norm_columns=columns,
+        errors=unit * np.sqrt(squares / q), values=host_values(s), norm=norm, columns=q, norm_columns=columns,
         complex_columns=is_complex(e.dtype), rounding=eps_of(e.dtype) * (10 + 3 * math.sqrt(max(k, 1))),
     )  # fmt: skip
