@@ -8,7 +8,7 @@ S2. Write the row number in mixed radix, i = (i_1, ..., i_f), the last digit fas
 S3. Omega[i, j] = W_1[i_1, j] ... W_f[i_f, j], for the first n row numbers.
 
 Cost: (n_1 + ... + n_f) columns random numbers; columns f flops for a row of a tile; a row of A is multiplied in
-2 n columns flops as by any dense matrix, contracted factor by factor, so that Omega is never formed.
+2 n columns flops as by any dense matrix; a large Omega is not formed for that, rows are contracted factor by factor.
 
 Guarantee: E omega omega^H = I, as the factors are independent.  The fourth moment along a product of unit vectors
 is that of the base to the power of f (3^f for real normals, 2^f for complex ones), so more columns are needed than
@@ -42,6 +42,7 @@ __all__ = ["KhatriRao"]
 
 Array = np.ndarray[Any, Any]
 _CONTRACTED = 1 << 20  # numbers that a contraction holds at a time
+_LARGE = 1 << 24  # numbers of Omega from which on it is not formed: contracting saves memory, not flops
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ class KhatriRao:
     def applier(
         self, rows: int, columns: int, key: Key, *, dtype: Any = np.float64, stored: float | None = None
     ) -> Callable[[Array], Any] | None:
-        """Return the function that contracts rows of A factor by factor; None for sparse A."""
-        if stored is not None:
+        """Return the function that contracts rows of A factor by factor; None for sparse A and where Omega is small."""
+        if stored is not None or rows * columns < _LARGE:
             return None
         dtype = np.dtype(dtype)
         sizes = self.sizes(rows)

@@ -5,8 +5,8 @@ S1. A test matrix with few entries in a row (`SparseTestMatrix`) is held in CSR.
     result is sparse at a time.
 S2. One with a fast product (`SupportsApply`) takes dense blocks of rows of A, or of columns for the adjoint, as
     they come along the layout of A.
-S3. Everything else (other array libraries, operators, a matrix that had to be scaled, blocks against the layout) is
-    the product with the dense Omega.
+S3. Everything else (other array libraries, operators, a matrix that had to be scaled, blocks against the layout, an
+    Omega of so few columns that BLAS is faster) is the product with the dense Omega.
 
 Cost: one pass in every case.  With nnz entries in a row of Omega, S1 takes 2 nnz flops for each stored entry of A and
 holds n nnz numbers; S2 takes what the test matrix says for each row; S3 takes 2 columns flops for each stored entry and
@@ -40,6 +40,9 @@ __all__ = ["sketch_product"]
 Array = np.ndarray[Any, Any]
 _SMALL = 1 << 16  # entries of a block that are not worth cutting for the pool
 _PARTS = 16
+# Columns from which on sparse products are faster than dense ones, measured: as many as the rearrangement of a row of
+# A is worth, and for each entry in a row of Omega as many more as BLAS is faster at a flop.
+_NARROW, _BLAS = 32, 5
 _DENSE_BYTES = 1 << 23  # of rows of a sparse matrix that are made dense for a transform
 
 
@@ -110,11 +113,17 @@ class _Road:
         if not isinstance(self.sketch, SparseTestMatrix):
             return None
         omega = self.sketch.sparse_tile(0, self.n, self.n, self.columns, self.key, dtype=dtype)
+        if self._narrow(omega):
+            return None
         if along in sides:
             apply = functools.partial(_dense_by_sparse, omega)
             return self._whole(self.ledger.fold_blocks(along, functools.partial(self._rows, apply), None, **counted))
         total = self.ledger.fold_blocks(sides[0], functools.partial(self._sum, omega), None, **counted)
         return self._whole(total).astype(dtype, copy=False)
+
+    def _narrow(self, omega: Any) -> bool:
+        """Whether Omega has so few columns that the product with it dense is faster."""
+        return bool(self.columns < _NARROW + _BLAS * omega.nnz / self.n)
 
     def _whole(self, out: Array | None) -> Array:
         return np.zeros((self.m, self.columns), dtype=self.ledger.dtype) if out is None else out
@@ -157,6 +166,8 @@ class _Road:
         product: Callable[[LinearOperator], Any]
         if isinstance(self.sketch, SparseTestMatrix):
             omega = self.sketch.sparse_tile(0, self.n, self.n, self.columns, self.key, dtype=op.dtype)
+            if self._narrow(omega):
+                return None
             product = functools.partial(_sparse_adjoint if self.flipped else _sparse_direct, omega)
         elif isinstance(self.sketch, SupportsApply) and not self.flipped:
             stored = op.nnz / self.m

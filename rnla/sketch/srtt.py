@@ -14,9 +14,10 @@ The transforms: "dct" (real, any n: N = n), "hadamard" (real, N the next power o
 block at hand only, and rows and scaling are those of order N), "fourier" (complex, N = n; with rounds=1 and
 permute=False this is the SRFT of Algorithm 4.5 [halko2011]_, whose scaling is by sqrt(n / columns)).
 
-Cost: of a row of A, rounds * O(N log N) flops.  Of a tile of Omega by itself: with one round one cosine an entry
-(one bit count for Hadamard) after O(N log N) for the orders; with more rounds a transform for each column, whatever
-the tile, since a row of the product is made of all of them.
+Cost: of a row of A, rounds * 2.5 N log2 N flops, which beats BLAS from about 8 rounds log2 N columns on; with fewer the
+dense product is taken.  Of a tile of Omega by itself: with one round one cosine an entry (one bit count for Hadamard)
+after O(N log N) for the orders; with more rounds a transform for each column, whatever the tile, since a row of the
+product is made of all of them.
 
 Guarantee: for one round, columns >= 4 (sqrt(k) + sqrt(8 log(k n)))^2 log k and entries of modulus N^-1/2 (Hadamard,
 Fourier), every singular value of V^H Omega / sqrt(columns), V with k orthonormal columns, lies in [0.40, 1.48] with a
@@ -51,6 +52,7 @@ from rnla.sketch.transforms import TRANSFORMS, Transform
 __all__ = ["SRTT"]
 
 Array = np.ndarray[Any, Any]
+_BLAS = 6.0  # how many times as fast a flop is in a dense product as in a transform or a sparse product, measured
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,10 +122,11 @@ class SRTT:
     def applier(
         self, rows: int, columns: int, key: Key, *, dtype: Any = np.float64, stored: float | None = None
     ) -> Callable[[Array], Any] | None:
-        """Return the function that multiplies rows of A; None where A is so sparse that a dense Omega is cheaper."""
+        """Return the function that multiplies rows of A; None where the product with a dense Omega is cheaper."""
         kind, dtype = self._kind(dtype), np.dtype(dtype)
         length = kind.length(rows)
-        if stored is not None and 2.0 * stored * columns < self.rounds * 2.5 * length * math.log2(max(length, 2)):
+        transform = 2.5 * self.rounds * length * math.log2(max(length, 1))
+        if 2.0 * columns * (rows / _BLAS if stored is None else stored) < transform:
             return None
         sample = self._sample(length, columns, key)
         places = [self._places(step, length, key) for step in range(self.rounds)]

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = ["TRANSFORMS", "Cosine", "Fourier", "Hadamard", "Transform"]
 
 Array = np.ndarray[Any, Any]
+_LOW = 32  # the Hadamard matrix that BLAS multiplies with: shorter runs starve the butterflies
 
 
 class Transform(Protocol):
@@ -121,9 +122,11 @@ class Hadamard:
         return np.asarray(1.0 - 2.0 * (shared & 1))
 
     def forward(self, x: Array) -> Array:
-        """Return the transform of every row by butterflies, log2 N sweeps."""
+        """Return the transform of every row: the low bits by a small matrix, the others by butterflies."""
         rows, length = x.shape
-        half = 1
+        half = min(length, _LOW)
+        low = np.arange(half)
+        x = (x.reshape(-1, half) @ self.entries(low, low, half).astype(x.dtype)).reshape(rows, length) if half else x
         while half < length:
             pairs = x.reshape(rows, length // (2 * half), 2, half)
             total = pairs[:, :, 0] + pairs[:, :, 1]

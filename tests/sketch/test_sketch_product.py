@@ -22,6 +22,13 @@ from tests.sketch.parts import ALL, FOURIER, dtypes_of
 
 Array = np.ndarray[Any, Any]
 M, N = 60, 90
+FEW, MANY = 11, 240  # columns with which the dense road is the cheapest, and with which it is not
+
+
+@pytest.fixture(autouse=True)
+def _large_starts_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the contraction of Khatri-Rao factors take part, which is for an Omega of millions of numbers."""
+    monkeypatch.setattr("rnla.sketch.khatri_rao._LARGE", N * MANY)
 
 
 def dense(dtype: str = "float64", m: int = M, n: int = N) -> Array:
@@ -63,7 +70,7 @@ def sparse_kinds(A: Array) -> dict[str, Any]:
     }
 
 
-def check_product(held: Any, A: Array, part: sketch.TestMatrix, columns: int = 11) -> None:
+def check_product(held: Any, A: Array, part: sketch.TestMatrix, columns: int = MANY) -> None:
     """Compare both sides of a matrix with the product that the definition says."""
     wide = A.astype(np.result_type(A.dtype, np.float64))
     for adjoint in (False, True):
@@ -83,14 +90,15 @@ def check_product(held: Any, A: Array, part: sketch.TestMatrix, columns: int = 1
         assert (counts.passes, counts.forward, counts.backward) == ((1, 0, columns) if adjoint else (1, columns, 0))
 
 
+@pytest.mark.parametrize("columns", [FEW, MANY])
 @pytest.mark.parametrize("name", ALL)
-def test_every_way_to_hold_a_matrix(name: str, tmp_path: Path) -> None:
+def test_every_way_to_hold_a_matrix(name: str, columns: int, tmp_path: Path) -> None:
     for dtype in dtypes_of(ALL[name])[-2:]:
         A = dense(dtype)
         for held in kinds(A, tmp_path).values():
-            check_product(held, A, ALL[name])
+            check_product(held, A, ALL[name], columns)
         for held in sparse_kinds(A).values():
-            check_product(held, held.toarray(), ALL[name])
+            check_product(held, held.toarray(), ALL[name], columns)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
@@ -113,8 +121,8 @@ def test_many_blocks_and_threads_change_nothing(name: str, tmp_path: Path) -> No
     for threads in (1, 2):
         with rnla.config_context(threads=threads):
             for held in (A, scipy.sparse.csr_array(thinned(A)), np.load(path, mmap_mode="r")):
-                results.append(sketch_product(Ledger(as_operator(held)), ALL[name], 20, Key(1)))
-                results.append(sketch_product(Adjoint(Ledger(as_operator(held))), ALL[name], 20, Key(1)))
+                results.append(sketch_product(Ledger(as_operator(held)), ALL[name], MANY, Key(1)))
+                results.append(sketch_product(Adjoint(Ledger(as_operator(held))), ALL[name], MANY, Key(1)))
     half = len(results) // 2
     assert all(np.array_equal(one, two) for one, two in zip(results[:half], results[half:], strict=True))
     with rnla.config_context(memory_budget=1 << 20):
@@ -132,7 +140,7 @@ def test_empty_and_tiny_matrices(name: str, shape: tuple[int, int]) -> None:
     dtype = "complex128" if name in FOURIER else "float64"
     A = dense(dtype, *shape)
     for held in (A, scipy.sparse.csr_array(A)):
-        for columns in (0, 1, 6):
+        for columns in (0, 1, 6, MANY):
             Y = sketch_product(Ledger(as_operator(held)), ALL[name], columns, Key(8))
             omega = ALL[name].tile(0, shape[1], shape[1], columns, Key(8), dtype=dtype)
             assert Y.shape == (shape[0], columns)
@@ -146,11 +154,11 @@ def test_huge_and_tiny_entries_come_scaled(name: str, size: float, tmp_path: Pat
     A = dense()
     for held in [*kinds(A * size, tmp_path).values(), scipy.sparse.csr_array(A * size)]:
         ledger = Ledger(as_operator(held))
-        Y = sketch_product(ledger, ALL[name], 11, Key(8))
+        Y = sketch_product(ledger, ALL[name], MANY, Key(8))
         assert (ledger.exponent == 0) == (size == 1)
-        expected = A @ ALL[name].tile(0, N, N, 11, Key(8)) * (size * 2.0**-ledger.exponent)
+        expected = A @ ALL[name].tile(0, N, N, MANY, Key(8)) * (size * 2.0**-ledger.exponent)
         assert np.abs(Y - expected).max() <= 1e-12 * np.abs(expected).max()
-        assert np.allclose(ledger.matmat(ALL[name].tile(0, N, N, 11, Key(8))), Y, rtol=1e-9, atol=1e-12)
+        assert np.allclose(ledger.matmat(ALL[name].tile(0, N, N, MANY, Key(8))), Y, rtol=1e-9, atol=1e-12)
 
 
 def test_what_is_not_finite_is_refused(tmp_path: Path) -> None:
@@ -159,7 +167,7 @@ def test_what_is_not_finite_is_refused(tmp_path: Path) -> None:
     for held in (*kinds(A, tmp_path).values(), scipy.sparse.csr_array(A)):
         for name in ("sparse_stack", "srtt", "row_sampling"):
             with pytest.raises(rnla.NonFiniteError):
-                sketch_product(Ledger(as_operator(held)), ALL[name], 90, Key(8))
+                sketch_product(Ledger(as_operator(held)), ALL[name], MANY, Key(8))
 
 
 def test_a_budget_of_passes_holds() -> None:
@@ -167,12 +175,12 @@ def test_a_budget_of_passes_holds() -> None:
         for name in ("sparse_stack", "srtt", "gaussian"):
             ledger = Ledger(as_operator(held))
             with rnla.config_context(max_passes=1):
-                sketch_product(ledger, ALL[name], 5, Key(0))
+                sketch_product(ledger, ALL[name], MANY, Key(0))
                 with pytest.raises(rnla.BudgetError, match="max_passes=1"):
-                    sketch_product(ledger, ALL[name], 5, Key(0))
+                    sketch_product(ledger, ALL[name], MANY, Key(0))
 
 
-@pytest.mark.parametrize("name", ["sparse_stack", "srtt"])
+@pytest.mark.parametrize("name", ["sparse_stack", "srtt", "hadamard twice", "khatri_rao", "row_sampling"])
 def test_the_dense_test_matrix_is_not_formed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not one dense tile is drawn for what has a faster road."""
 
@@ -180,8 +188,8 @@ def test_the_dense_test_matrix_is_not_formed(name: str, monkeypatch: pytest.Monk
         raise AssertionError("a dense tile was drawn")
 
     monkeypatch.setattr(type(ALL[name]), "tile", refuse)
-    for held in (dense(), scipy.sparse.csr_array(dense())):
-        assert sketch_product(Ledger(as_operator(held)), ALL[name], 20, Key(0)).shape == (M, 20)
+    for held in (dense(), *([scipy.sparse.csr_array(dense())] if name != "khatri_rao" else [])):
+        assert sketch_product(Ledger(as_operator(held)), ALL[name], MANY, Key(0)).shape == (M, MANY)
 
 
 def test_other_libraries_take_the_dense_road() -> None:
