@@ -25,6 +25,7 @@ from rnla.errors import RnlaError as RnlaError
 from rnla.errors import RnlaWarning as RnlaWarning
 from rnla.errors import ToleranceNotMet as ToleranceNotMet
 from rnla.factorization.cholesky import cholesky as cholesky
+from rnla.factorization.cur import cur as cur
 from rnla.factorization.eigh import eigh as eigh
 from rnla.factorization.interpolative import interpolative as interpolative
 from rnla.factorization.lu import lu as lu
@@ -45,6 +46,7 @@ from rnla.orth import HouseholderQR as HouseholderQR
 from rnla.rangefinder import Adaptive as Adaptive
 from rnla.rangefinder import AdaptiveSampling as AdaptiveSampling
 from rnla.rangefinder import BlockKrylov as BlockKrylov
+from rnla.rangefinder import BlockLanczos as BlockLanczos
 from rnla.rangefinder import BlockQB as BlockQB
 from rnla.rangefinder import FullSVD as FullSVD
 from rnla.rangefinder import GramEigh as GramEigh
@@ -53,9 +55,9 @@ from rnla.rangefinder import PowerIteration as PowerIteration
 from rnla.rangefinder import SketchedRange as SketchedRange
 from rnla.rangefinder import SubspaceIteration as SubspaceIteration
 from rnla.rangefinder import TallQR as TallQR
-from rnla.rangefinder.block_lanczos import BlockLanczos as BlockLanczos
 from rnla.results import CholeskyResult as CholeskyResult
 from rnla.results import ColumnID as ColumnID
+from rnla.results import CURResult as CURResult
 from rnla.results import EighResult as EighResult
 from rnla.results import LUResult as LUResult
 from rnla.results import PCAResult as PCAResult
@@ -95,6 +97,7 @@ __all__ = [
     "BlockLanczos",
     "BlockQB",
     "BudgetError",
+    "CURResult",
     "CholeskyQR2",
     "CholeskyResult",
     "ColumnID",
@@ -153,6 +156,7 @@ __all__ = [
     "UniformPivoting",
     "cholesky",
     "config_context",
+    "cur",
     "eigh",
     "get_config",
     "interpolative",

@@ -45,7 +45,7 @@ from rnla.errors import DTypeError, InputError, IntegrityError
 from rnla.operators.sources import read_npy_header
 from rnla.orth import ORTHONORMALIZERS
 from rnla.planner import Plan
-from rnla.rangefinder import RANGE_FINDERS
+from rnla.rangefinder import HERMITIAN_RANGE_FINDERS, RANGE_FINDERS
 from rnla.rangefinder.protocols import Riders
 from rnla.results import RESULTS, CholeskyResume, ErrorEstimate, RangeBasis, Report, Result, Resume, Status
 from rnla.sketch import SKETCHES
@@ -88,7 +88,10 @@ def _field_names(made: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(made) if not field.name.startswith("_")]
 
 
-_TABLES = (*RANGE_FINDERS.values(), *SKETCHES.values(), *ORTHONORMALIZERS.values(), *PIVOT_RULES.values(), ForeignPart)
+_TABLES = (
+    *RANGE_FINDERS.values(), *HERMITIAN_RANGE_FINDERS.values(), *SKETCHES.values(), *ORTHONORMALIZERS.values(),
+    *PIVOT_RULES.values(), ForeignPart,
+)  # fmt: skip
 _PARTS: list[type] = [part if isinstance(part, type) else type(part) for part in _TABLES]
 _OTHERS: list[type] = [*RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders]
 _RECORDS = {made.__name__: made for made in [*_OTHERS, *_PARTS]}

@@ -5,7 +5,8 @@ Problem: given X with orthonormal columns and Y = A X, approximate a positive se
 Equation: V diag(w) V^H = Y (X^H Y)^+ Y^H to rounding: the only matrix of this rank that agrees with A on X, and for
 which 0 <= V diag(w) V^H <= A in the order of Hermitian matrices.
 
-S1. T = X^H Y, Hermitian; T = Z diag(t) Z^H.  A value t_i below rounding says that A is not semidefinite.
+S1. T = X^H Y, Hermitian; T = Z diag(t) Z^H.  A value t_i below -1e-2 sqrt(eps) norm(T), which leaves room for an
+    operator that solves a system inside, says that A is not semidefinite.
 S2. shift = 4 eps max(t), and 4 times the largest of -t_i, which rounding has made.
 S3. F = (Y + shift X) Z diag(t + shift)^(-1/2), so that F F^H is the approximation of A + shift I.
 S4. F = V diag(sigma) W^H by QR and the SVD of the triangle; w = max(sigma^2 - shift, 0) [tropp2017]_.
@@ -35,7 +36,7 @@ from rnla._xp.linalg import adjoint, cast, eigh, eps_of, frobenius, host_values,
 from rnla._xp.namespace import device_of, from_host, namespace_of, to_host
 from rnla.compression.two_sided import core_of, times
 from rnla.errors import InputError
-from rnla.operators.hermitian import require_hermitian_core, tolerated_asymmetry
+from rnla.operators.hermitian import require_hermitian_core
 from rnla.orth import CholeskyQR2
 from rnla.results import RangeBasis
 
@@ -95,7 +96,7 @@ def nystrom_of_basis(basis: RangeBasis) -> Nystrom:
     t = host_values(lam)
     eps, top, least = eps_of(x.dtype), float(np.abs(t).max(initial=0.0)), float(t.min(initial=0.0))
     image = frobenius(y)
-    if -least > tolerated_asymmetry(x.dtype) * top or (top < eps * image):
+    if -least > 1e-2 * math.sqrt(eps) * top or (top < eps * image):
         raise InputError(
             f"A is not positive semidefinite: on the basis found it has the eigenvalue {least:.3g} beside {top:.3g}; "
             "eigh takes any Hermitian matrix"

@@ -18,7 +18,7 @@ import dataclasses
 from typing import Any
 
 from rnla._kernels.products import adjoint_product, product
-from rnla._xp.linalg import adjoint
+from rnla._xp.linalg import adjoint, frobenius
 from rnla._xp.namespace import is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.results import RangeBasis
@@ -59,5 +59,6 @@ def two_sided(basis: RangeBasis) -> RangeBasis:
     core = core_of(basis)
     image = times(basis.basis, (core + adjoint(core)) / 2)
     return dataclasses.replace(
-        basis, image=image, leave_one_out=None, leave_one_out_spread=None, factors=None, cut="two-sided"
-    )
+        basis, image=image, leave_one_out=None, leave_one_out_spread=None, factors=None, cut="two-sided",
+        left_out=frobenius(core - adjoint(core)) / 2,
+    )  # fmt: skip

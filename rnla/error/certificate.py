@@ -137,7 +137,8 @@ def _complete(op: Ledger, basis: RangeBasis, scale: float, norm: str, tol: float
     """
     level = eps_of(op.dtype) * (10 + 3 * math.sqrt(max(op.shape)))
     if tol is None or tol >= level or scale == 0:
-        return _exact(0.0, scale, norm, "a complete basis", level, level)
+        left_out = basis.left_out if basis.left_out > level * scale else 0.0
+        return _exact(left_out, scale, norm, "a complete basis", level, level)
     if isinstance(op.base, SupportsBlocks) and op.spare_passes > 0:
         return _exact(
             explicit_residual(op, basis),

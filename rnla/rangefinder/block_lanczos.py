@@ -166,10 +166,10 @@ class BlockLanczos:
         kept = {"probes": probes, "probed": y[:, size : size + riders.probes]} if riders.probes else {}
         return joined(None, "row", x, y[:, :size], **kept)
 
-    def passes(self, op: Ledger, size: int) -> int:
-        """Return the passes of a basis of this size."""
+    def passes(self, op: Ledger, size: int, have: int = 0) -> int:
+        """Return the passes of a basis of this size, from one of `have` columns."""
         del op
-        return -(-size // self._width(size))
+        return -(-(size - have) // self._width(size - have))
 
     def passes_of_step(self, op: Ledger) -> int:
         """Return the passes of one block."""

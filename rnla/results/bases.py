@@ -52,6 +52,8 @@ class RangeBasis:
         fails; for information, since the certificate is made apart.
     cut : str
         What a cut to smaller rank drops of the approximation, image times basis^H: see `ErrorEstimate`.
+    left_out : float
+        Norm of a part of the matrix on the basis that the approximation leaves out on purpose.
     """
 
     space: str
@@ -69,6 +71,7 @@ class RangeBasis:
     bound: float | None = None
     bound_failure: float | None = None
     cut: str = "one-sided"
+    left_out: float = 0.0
 
     @property
     def size(self) -> int:

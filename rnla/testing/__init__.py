@@ -7,7 +7,7 @@ from rnla.testing.operators import check_operator
 from rnla.testing.orthonormalizers import check_orthonormalizer
 from rnla.testing.range_finders import check_range_finder
 from rnla.testing.sketches import check_test_matrix
-from rnla.testing.spectra import SPECTRA, haar, matrix, optimal_error, optimal_rank, spectrum
+from rnla.testing.spectra import SPECTRA, haar, hermitian_matrix, matrix, optimal_error, optimal_rank, spectrum
 
 __all__ = [
     "SPECTRA",
@@ -16,6 +16,7 @@ __all__ = [
     "check_range_finder",
     "check_test_matrix",
     "haar",
+    "hermitian_matrix",
     "matrix",
     "optimal_error",
     "optimal_rank",

@@ -30,7 +30,7 @@ import numpy as np
 from rnla.errors import InputError
 from rnla.rng import Key, as_key
 
-__all__ = ["SPECTRA", "haar", "matrix", "optimal_error", "optimal_rank", "spectrum"]
+__all__ = ["SPECTRA", "haar", "hermitian_matrix", "matrix", "optimal_error", "optimal_rank", "spectrum"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -193,6 +193,56 @@ def matrix(
     left = haar(m, count, dtype=dtype, rng=key.child("left"))
     right = haar(n, count, dtype=dtype, rng=key.child("right"))
     return np.asarray((left * values[None, :]) @ right.conj().T, dtype=dtype)
+
+
+def hermitian_matrix(
+    spectrum_or_values: str | Sequence[float] | np.ndarray[Any, Any],
+    n: int,
+    *,
+    indefinite: bool = False,
+    dtype: Any = np.float64,
+    rng: Any = 0,
+) -> np.ndarray[Any, Any]:
+    """Return an n by n Hermitian matrix with known eigenvalues and Haar eigenvectors.
+
+    Parameters
+    ----------
+    spectrum_or_values : str or sequence of float
+        A name of `SPECTRA`, or at most n real eigenvalues (the rest are 0).
+    n : int
+    indefinite : bool
+        Whether every second eigenvalue changes its sign, beginning with the second.
+    dtype : dtype
+        As for `matrix`.
+    rng : Key or what `rnla.svd` takes as ``rng=``
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, n)
+        Equal to its conjugate transpose entry by entry.
+
+    Raises
+    ------
+    InputError
+        More values than n.
+
+    Examples
+    --------
+    >>> A = hermitian_matrix([3.0, 2.0], 4, indefinite=True)
+    >>> np.linalg.eigvalsh(A).round(10).tolist()
+    [-2.0, 0.0, 0.0, 3.0]
+    """
+    if isinstance(spectrum_or_values, str):
+        values = spectrum(spectrum_or_values, n, dtype=dtype) if n else np.zeros(0)
+    else:
+        values = np.asarray(spectrum_or_values, dtype=np.float64)
+    if values.ndim != 1 or len(values) > n:
+        raise InputError(f"{values.shape} eigenvalues do not fit a {n} x {n} matrix")
+    if indefinite:
+        values = values * (-1.0) ** np.arange(len(values))
+    vectors = haar(n, len(values), dtype=dtype, rng=as_key(rng).child("left"))
+    whole = (vectors * values[None, :]) @ vectors.conj().T
+    return np.asarray((whole + whole.conj().T) / 2, dtype=dtype)
 
 
 def optimal_error(values: Sequence[float] | np.ndarray[Any, Any], rank: int, norm: str = "fro") -> float:
