@@ -31,7 +31,15 @@ from rnla.operators.ledger import Ledger
 from rnla.operators.selection import take_columns, take_rows
 from rnla.orth import CholeskyQR2
 
-__all__ = ["Interpolation", "Side", "core_of", "interpolate", "interpolation_of_rows"]
+__all__ = [
+    "Interpolation",
+    "Side",
+    "coefficients",
+    "core_of",
+    "interpolate",
+    "interpolation_of_rows",
+    "orthonormal_panel",
+]
 
 Array = np.ndarray[Any, Any]
 _ROUNDS = 6
@@ -87,8 +95,8 @@ class Interpolation:
         Upper triangular, C = Q R.
     within : array, shape (k, n), or None
         Y = Q^H B, where B was multiplied for it.
-    x : array, shape (k, n)
-        X.
+    x : array, shape (k, n), or None
+        X, where it was solved for.
     live : int
         Columns that are independent of those before them.
     """
@@ -197,15 +205,20 @@ def interpolate(side: Side, chosen: Array, *, fixed: Array | None = None) -> Int
     return found
 
 
-def _fitted(side: Side, chosen: Array) -> Interpolation:
+def orthonormal_panel(side: Side, chosen: Array) -> Interpolation:
+    """Return chosen columns with an orthonormal basis, in the order of pivoted QR, and no coefficients (S1)."""
     panel = side.panel(chosen)
-    q, r = CholeskyQR2().factor(panel)  # S1
+    q, r = CholeskyQR2().factor(panel)
     order, live = independent(r, side.shape[0])
-    chosen, panel = chosen[order], take(panel, order, axis=1)
     turn, r = qr(take(r, order, axis=1))
-    q = q @ turn
-    within = side.onto(q)  # S2
-    return Interpolation(chosen, panel, q, r, within, coefficients(r, within, chosen, live), live)  # S3
+    return Interpolation(chosen[order], take(panel, order, axis=1), q @ turn, r, None, None, live)
+
+
+def _fitted(side: Side, chosen: Array) -> Interpolation:
+    found = orthonormal_panel(side, chosen)
+    within = side.onto(found.q)  # S2
+    x = coefficients(found.r, within, found.chosen, found.live)  # S3
+    return dataclasses.replace(found, within=within, x=x)
 
 
 def interpolation_of_rows(q: Any, g: Any, live: int) -> tuple[Array, Any]:

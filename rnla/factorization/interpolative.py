@@ -35,7 +35,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnla._xp.linalg import adjoint, cast, frobenius, host_values, qr, zeros
-from rnla._xp.namespace import device_of, from_host, namespace_of, to_host
 from rnla._xp.pivoting import column_squares, take
 from rnla.checks import check_choice
 from rnla.compression.column_selection import COLUMN_SELECTIONS, ColumnSelection, as_selection
@@ -47,10 +46,12 @@ from rnla.factorization.skeletons import (
     Attempt,
     asked_of_basis,
     certificate_of,
+    chosen_before,
     chosen_columns,
     coordinates,
     exact_error,
     from_caller,
+    index_at_home,
     looked_at,
     resumed,
     searched,
@@ -190,7 +191,7 @@ class _Interpolative:
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> Any:
         left, right = factored.parts
-        none, fields = _index(np.zeros(0, dtype=np.int64), left), certificate.fields()
+        none, fields = index_at_home(np.zeros(0, dtype=np.int64), left), certificate.fields()
         if self.axis == "both":
             return TwoSidedID(left, zeros((0, 0), left), right, none, none, **fields)
         return (ColumnID if self.axis == "columns" else RowID)(left, right, none, **fields)
@@ -202,7 +203,9 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _I
     with located(base, asked_of_basis(request, base.dtype), key, problem, before) as found:
         result = stopped_early(found, before)
         if result is None:
-            maker = _Maker(found, request, key, problem, _chosen_before(before))
+            maker = _Maker(
+                found, request, key, problem, chosen_before(before, "rows" if problem.axis == "rows" else "columns")
+            )
             attempt, status = searched(found, request, maker.side.axis, len(maker.kept), maker.attempt)
             notes = () if attempt.parts[0].bounded else (_UNBOUNDED,)
             certificate = certificate_of(A, found, request, key, problem, attempt, status, attempt.parts[0].x, notes)
@@ -211,12 +214,6 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _I
 
 
 _UNBOUNDED = "no exchange of columns that was tried brought all coefficients to 2 or less"
-
-
-def _chosen_before(before: Any) -> Array:
-    if before is None:
-        return np.zeros(0, dtype=np.int64)
-    return np.asarray(to_host(before.rows if isinstance(before, RowID) else before.columns), dtype=np.int64)
 
 
 class _Maker:
@@ -281,14 +278,10 @@ class _Maker:
         return Interpolation(chosen, panel, basis, r, None, x, live)
 
 
-def _index(index: Array, like: Any) -> Any:
-    return from_host(np.asarray(index, dtype=np.int64), namespace_of(like), device_of(like))
-
-
 def _built(A: Any, found: Located, problem: _Interpolative, attempt: Attempt, certificate: Certificate) -> Any:
     inter, rows = attempt.parts
     fields, exponent = certificate.fields(), found.op.exponent
-    chosen = _index(inter.chosen, inter.x)
+    chosen = index_at_home(inter.chosen, inter.x)
     if problem.axis == "rows":
         own = from_caller(A, inter.chosen, 0, found.op.dtype)
         return RowID(
@@ -298,7 +291,7 @@ def _built(A: Any, found: Located, problem: _Interpolative, attempt: Attempt, ce
         own = from_caller(A, inter.chosen, 1, found.op.dtype)
         return ColumnID(unscaled(inter.panel, exponent) if own is None else own, inter.x, chosen, **fields)
     core = unscaled(take(inter.panel, rows[0], axis=0), exponent)
-    return TwoSidedID(rows[1], core, inter.x, _index(rows[0], inter.x), chosen, **fields)
+    return TwoSidedID(rows[1], core, inter.x, index_at_home(rows[0], inter.x), chosen, **fields)
 
 
 def _extend(

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import adjoint, cast, eps_of, host_values, svd
-from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of
+from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of, to_host
 from rnla._xp.pivoting import column_squares, pivoted_qr
 from rnla.compression.column_selection import ColumnSelection
 from rnla.compression.projection import project
@@ -44,12 +44,12 @@ from rnla.results import ErrorEstimate, RangeBasis, Resume, Status
 from rnla.rng import Key
 
 __all__ = [
-    "Attempt", "asked_of_basis", "certificate_of", "chosen_columns", "coordinates", "exact_error", "from_caller",
-    "looked_at", "resumed", "searched", "singular_vectors", "stopped_early",
+    "Attempt", "asked_of_basis", "certificate_of", "chosen_before", "chosen_columns", "coordinates", "exact_error",
+    "from_caller", "index_at_home",    "looked_at", "resumed", "searched", "singular_vectors", "stopped_early",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
-_SHARE = 0.7  # of the tolerance, asked of the projection
+_SHARE = 0.7  # of the tolerance, asked of the projection; its square where both sides are chosen
 
 
 def singular_vectors(basis: RangeBasis) -> Factored:
@@ -72,6 +72,8 @@ class Attempt:
         Given a smaller rank, the attempt of that rank, without reading A; only where its error is known exactly.
     energies : numpy.ndarray or None
         Squared Frobenius norms that each of the columns adds to what is kept, in order, where they are known.
+    exhausted : bool
+        Whether more columns would not help: rounding in the factors is what is left.
     """
 
     rank: int
@@ -79,6 +81,7 @@ class Attempt:
     error: ErrorEstimate
     shorter: Callable[[int], Attempt] | None = None
     energies: Array | None = None
+    exhausted: bool = False
 
 
 def coordinates(found: Located, axis: str) -> tuple[Any, Any]:
@@ -122,7 +125,7 @@ def _range_of(panel: Any) -> Any:
     return u[:, :live]
 
 
-def columns_needed(found: Located, axis: str, tol: float, norm: str, whole: ErrorEstimate) -> int:
+def columns_needed(found: Located, axis: str, tol: float, norm: str, whole: ErrorEstimate, sides: int) -> int:
     """Return how many columns should meet a tolerance, by pivoted QR of the projection (S2)."""
     s, vh = coordinates(found, axis)
     values = host_values(s)
@@ -134,13 +137,15 @@ def columns_needed(found: Located, axis: str, tol: float, norm: str, whole: Erro
         scale = whole.norm_of_A
         rows = host_values(column_squares(adjoint(r)))
         tails = np.append(np.cumsum(rows[::-1])[::-1], 0.0)
-        fits = np.flatnonzero(np.sqrt(residual**2 + tails) <= tol * scale)
+        fits = np.flatnonzero(np.sqrt(residual**2 + sides * tails) <= tol * scale)
         return int(fits[0]) if len(fits) else len(values)
     low, high = 0, len(values)
     while low < high:
         middle = (low + high) // 2
         tail = float(host_values(svd(r[middle:, middle:])[1]).max(initial=0.0))
-        low, high = (low, middle) if math.hypot(residual, tail) <= tol * values[0] else (middle + 1, high)
+        low, high = (
+            (low, middle) if math.hypot(residual, math.sqrt(sides) * tail) <= tol * values[0] else (middle + 1, high)
+        )
     return low
 
 
@@ -194,7 +199,7 @@ def looked_at(found: Located, pair: tuple[Any, Any], norm: str, key: Key, look: 
 
 
 def searched(
-    found: Located, request: Request, axis: str, least: int, make: Callable[[int, int], Attempt]
+    found: Located, request: Request, axis: str, least: int, make: Callable[[int, int], Attempt], sides: int = 1
 ) -> tuple[Attempt, Status]:
     """Return the attempt that meets a request, or the last one, and whether it does (S2 to S6).
 
@@ -208,6 +213,8 @@ def searched(
         Columns that an earlier result has.
     make : callable
         Given a number of columns and how many looks there were, this one included, returns an attempt.
+    sides : int
+        2 where what pivoted QR leaves is lost on both sides.
     """
     assert found.basis is not None
     found.search.factor(found.basis)
@@ -217,17 +224,30 @@ def searched(
         return make(request.rank, 1), Status.MET
     limit = min(found.op.shape) if request.rank is None else request.rank
     whole = found.search.look(found.basis)
-    count = min(limit, max(least, columns_needed(found, axis, request.tol, request.norm, whole)))
+    count = min(limit, max(least, columns_needed(found, axis, request.tol, request.norm, whole, sides)))
     look, step = 1, max(1, round(0.03 * count))
     while True:
         widened(found, count)
         attempt = make(count, look)
         if attempt.error.meets(request.tol):
             return _shortest(attempt, request.tol, least), Status.MET
-        if count == limit:
+        if count == limit or attempt.exhausted:
             stopped = found.search.stopped_by
-            return attempt, stopped or (Status.NOT_CERTIFIED if request.rank is None else Status.RANK_CAP)
+            capped = request.rank is not None and not attempt.exhausted
+            return attempt, stopped or (Status.RANK_CAP if capped else Status.NOT_CERTIFIED)
         count, look, step = min(limit, count + step), look + 1, 2 * step
+
+
+def chosen_before(result: Any, axis: str) -> Array:
+    """Return the columns or rows of an earlier result; none where there is no result."""
+    if result is None:
+        return np.zeros(0, dtype=np.int64)
+    return np.asarray(to_host(result.columns if axis == "columns" else result.rows), dtype=np.int64)
+
+
+def index_at_home(index: Array, like: Any) -> Any:
+    """Return indices as an array of the library and on the device of another array."""
+    return from_host(np.asarray(index, dtype=np.int64), namespace_of(like), device_of(like))
 
 
 def _shortest(attempt: Attempt, tol: float, least: int) -> Attempt:
@@ -281,11 +301,11 @@ def stopped_early(found: Located, before: Any) -> Any | None:
     return dataclasses.replace(before, status=Status.DEADLINE)
 
 
-def asked_of_basis(request: Request, dtype: Any) -> Request:
+def asked_of_basis(request: Request, dtype: Any, sides: int = 1) -> Request:
     """Return the request that the basis is found for (S1)."""
     if request.tol is None:
         return request
-    return dataclasses.replace(request, tol=max(_SHARE * request.tol, 10 * eps_of(dtype)))
+    return dataclasses.replace(request, tol=max(_SHARE**sides * request.tol, 10 * eps_of(dtype)))
 
 
 def from_caller(A: Any, index: Array, axis: int, dtype: np.dtype[Any]) -> Any | None:

@@ -34,7 +34,7 @@ def strong_rrqr(A: Array, k: int, f: float = 2.0) -> tuple[list[int], Array, Arr
     n = A.shape[1]
     while True:
         others = [j for j in range(n) if j not in chosen]
-        Q, R = np.linalg.qr(A[:, chosen + others], mode="complete" if A.shape[0] < n else "reduced")
+        _, R = np.linalg.qr(A[:, chosen + others], mode="complete" if A.shape[0] < n else "reduced")
         R11, R12, R22 = R[:k, :k], R[:k, k:], R[k:, k:]
         T = np.linalg.solve(R11, R12)
         gamma = np.linalg.norm(R22, axis=0)
