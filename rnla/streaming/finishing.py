@@ -143,7 +143,7 @@ def finish(
             f"the matrix has numerical rank {numerical}, below rank={kept}: the singular values past it are rounding, "
             "and their vectors, though orthonormal, are arbitrary",
             RankWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return result
 

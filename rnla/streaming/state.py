@@ -26,13 +26,14 @@ from rnla._xp.namespace import device_of, full_precision, namespace_of
 from rnla.checks import check_whole
 from rnla.config import fixed_settings
 from rnla.errors import BackendError, DTypeError, InputError, IntegrityError
+from rnla.iterate import watching
 from rnla.operators.ledger import Ledger
 from rnla.results import SVDResult
 from rnla.rng import Key
 from rnla.streaming.error_sketch import Scree
 from rnla.streaming.finishing import finish, look
 from rnla.streaming.maps import LinearSketch, Maps, Sketches, increments, numbers_of
-from rnla.streaming.updates import factor_of, in_place, joined, piece_of, scaled
+from rnla.streaming.updates import factor_of, in_place, piece_of, scaled, weighted
 
 __all__ = ["Stream"]
 
@@ -189,7 +190,8 @@ class Stream:
         mine, theirs = self.sketches.arrays, other.sketches.arrays
         if self._xp is not other._xp or self._device != other._device:
             raise BackendError("the streams live in different libraries or on different devices; move one first")
-        self._replace({name: mine[name] + theirs[name] for name in mine}, other.updates)
+        self._arrays = {name: mine[name] + theirs[name] for name in mine}
+        self.updates += other.updates
         return self
 
     def finish(self, rank: int | None = None, *, tol: float | None = None, on_failure: str = "raise") -> SVDResult:
@@ -276,7 +278,7 @@ class Stream:
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:
-        with fixed_settings(), one_blas_thread(), full_precision(self._xp):
+        with fixed_settings(), watching(1.0), one_blas_thread(), full_precision(self._xp):
             yield
 
     def _place(self, name: str, first: int, shape: tuple[int, int], axis: int) -> int:
@@ -302,16 +304,13 @@ class Stream:
             found = increments(op, self.layout, self._maps(), corner)
             pieces = {s.name: scaled(found[s.name], eta, op.exponent, s) for s in self.layout}
             starts = {"range": corner[0], "corange": corner[1], "core": 0}
-            new = {s.name: joined(arrays[s.name], pieces[s.name], starts[s.side], theta, s) for s in self.layout}
-            self._replace(new, 1)
+            past = {s.name: weighted(arrays[s.name], theta, s) for s in self.layout}
+            self._whole = False
+            for s in self.layout:
+                self._arrays[s.name] = in_place(past[s.name], starts[s.side], pieces[s.name])
+            self.updates += 1
+            self._whole = True
         return self
-
-    def _replace(self, new: dict[str, Any], updates: int) -> None:
-        self._whole = False
-        for name, value in new.items():
-            self._arrays[name] = in_place(*value) if isinstance(value, tuple) else value
-        self.updates += updates
-        self._whole = True
 
     def __getstate__(self) -> dict[str, Any]:
         self.sketches  # noqa: B018  a torn state is not copied

@@ -19,7 +19,7 @@ from rnla.operators.lowrank import FactoredOperator
 from rnla.operators.sparse import Sparse
 from rnla.streaming.maps import LinearSketch
 
-__all__ = ["factor_of", "in_place", "joined", "piece_of", "scaled"]
+__all__ = ["factor_of", "in_place", "piece_of", "scaled", "weighted"]
 
 
 def piece_of(H: Any, dtype: np.dtype[Any], xp: Any, device: Any) -> Ledger:
@@ -88,12 +88,10 @@ def scaled(piece: Any, eta: Any, exponent: int, sketch: LinearSketch) -> Any:
     return piece
 
 
-def joined(array: Any, piece: Any, start: int, theta: Any, sketch: LinearSketch) -> Any:
-    """Return theta times a sketch plus a piece in its rows, or what that sum is still to be made of, in place."""
+def weighted(array: Any, theta: Any, sketch: LinearSketch) -> Any:
+    """Return theta times a sketch, itself where theta is 1."""
     theta = _of_side(theta, sketch)
-    if theta != 1:
-        array = array * theta
-    return array + piece if piece.shape[0] == array.shape[0] else (array, start, piece)
+    return array if theta == 1 else array * theta
 
 
 def in_place(array: Any, start: int, piece: Any) -> Any:

@@ -60,7 +60,8 @@ def test_the_shares_hold_for_chi_square() -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_bounds_fail_no_more_often_than_they_say(dtype: Any) -> None:
     """All of the answer's bounds together at a failure probability of 1/4, on a spectrum that is nearly one direction,
-    where the weighted sum is closest to the chi-square law.  Alarm under 1e-4: the count is binomial at the most.
+    where the weighted sum is closest to the chi-square law.  The alarm rate is under 2e-4,
+    because the counts are binomial at the most.
     """
     runs, failure = 150, 0.25
     A = matrix([1.0, 0.3] + [1e-3] * 10, 20, 15, dtype=dtype, rng=3)

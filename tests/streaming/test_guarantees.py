@@ -177,7 +177,7 @@ def test_the_error_of_the_nystrom_sketch_is_within_its_theorem(dtype: Any) -> No
 def test_sparse_signs_do_as_well_as_normals_here() -> None:
     """No theorem: on Haar vectors the mean squared errors of both maps differ by less than half.
 
-    Alarm: the spread of either mean is about 5 per cent, so the threshold is ten sigma.
+    The alarm rate is under 1e-6: the spread of either mean is about 5 per cent, so the threshold is near ten sigma.
     """
     A = matrix("inverse_root", M, N, rng=4)
     means = []

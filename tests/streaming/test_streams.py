@@ -123,6 +123,16 @@ def test_linear_updates_are_linear(name: str) -> None:
     assert_same(run, begun(name).update(2 * A + 0.25 * B))
 
 
+def test_bits_do_not_depend_on_the_threads() -> None:
+    A = matrix("exponential", 3000, 90, rng=0)
+    found = []
+    for threads in (1, 2):
+        with rnla.config_context(threads=threads):
+            found.append(rnla.stream(A.shape, 8, rng=1).update_rows(0, A[:1700]).update_rows(1700, A[1700:]).finish())
+    assert all((one == other).all() for one, other in zip(*found, strict=True))
+    assert found[0].report.deterministic
+
+
 def test_complex_factors_reach_the_corange_conjugated() -> None:
     A, B = piece("sketchy_svd", dtype=np.complex128), piece("sketchy_svd", 1, np.complex128)
     run = begun("sketchy_svd", np.complex128).update(A).update(B, eta=1 - 2j, theta=0.5j)
@@ -360,6 +370,15 @@ def test_an_update_broken_off_in_the_middle_is_noticed(monkeypatch: pytest.Monke
     for use in (run.finish, run.copy, lambda: run.update(A), lambda: pickle.dumps(run)):
         with pytest.raises(rnla.IntegrityError, match="broken off"):
             use()
+
+
+def test_a_deadline_stops_an_update_before_it_changes_anything() -> None:
+    A = piece("sketchy_svd")
+    run = begun("sketchy_svd")
+    with rnla.config_context(deadline=1e-9), pytest.raises(rnla.DeadlineReached):
+        run.update(A)
+    assert run.updates == 0
+    assert not any(array.any() for array in arrays(run).values())
 
 
 def test_hermitian_methods_refuse_what_is_not() -> None:
