@@ -29,9 +29,11 @@ from rnla.factorization.cur import cur as cur
 from rnla.factorization.eigh import eigh as eigh
 from rnla.factorization.interpolative import interpolative as interpolative
 from rnla.factorization.lu import lu as lu
+from rnla.factorization.norm_estimate import norm_estimate as norm_estimate
 from rnla.factorization.nystrom import nystrom as nystrom
 from rnla.factorization.pca import pca as pca
 from rnla.factorization.qr import qr as qr
+from rnla.factorization.rank_estimate import rank_estimate as rank_estimate
 from rnla.factorization.spectrum import spectrum as spectrum
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
@@ -67,6 +69,8 @@ from rnla.results import SingularValues as SingularValues
 from rnla.results import Status as Status
 from rnla.results import SVDResult as SVDResult
 from rnla.results import TwoSidedID as TwoSidedID
+from rnla.results.norm_estimate import NormEstimate as NormEstimate
+from rnla.results.rank_estimate import RankEstimate as RankEstimate
 from rnla.results.spectrum import Spectrum as Spectrum
 from rnla.sketch import SRTT as SRTT
 from rnla.sketch import CountSketch as CountSketch
@@ -121,6 +125,7 @@ __all__ = [
     "LeverageScores",
     "MaternKernel",
     "NonFiniteError",
+    "NormEstimate",
     "NystromSketch",
     "OperatorError",
     "PCAResult",
@@ -131,6 +136,7 @@ __all__ = [
     "RandomPivoting",
     "RandomlyPivotedQR",
     "RangeCorange",
+    "RankEstimate",
     "RankWarning",
     "RnlaError",
     "RnlaWarning",
@@ -163,10 +169,12 @@ __all__ = [
     "kernel_operator",
     "load",
     "lu",
+    "norm_estimate",
     "nystrom",
     "pca",
     "plan",
     "qr",
+    "rank_estimate",
     "single_pass_svd",
     "spectrum",
     "stream",
