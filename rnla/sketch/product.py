@@ -46,7 +46,7 @@ _NARROW, _BLAS = 32, 5
 _DENSE_BYTES = 1 << 23  # of rows of a sparse matrix that are made dense for a transform
 
 
-def sketch_product(op: Ledger | Adjoint, sketch: TestMatrix, columns: int, key: Key) -> Any:
+def sketch_product(op: Ledger | Adjoint, sketch: TestMatrix, columns: int, key: Key, beside: Any = None) -> Any:
     """Return A Omega, for the test matrix Omega of a key with as many rows as A has columns.
 
     Parameters
@@ -58,11 +58,13 @@ def sketch_product(op: Ledger | Adjoint, sketch: TestMatrix, columns: int, key: 
         Of Omega.
     key : Key
         Of Omega: ``sketch.tile(0, n, n, columns, key)`` is what A is multiplied with.
+    beside : array, shape (n, k), optional
+        More columns, such as probes, that ride in the same pass.
 
     Returns
     -------
-    array, shape (m, columns)
-        In the library, the dtype and the scale of the products of `op`.
+    array, shape (m, columns + k)
+        A Omega, and A times what is beside it, in the library, the dtype and the scale of the products of `op`.
 
     Examples
     --------
@@ -76,11 +78,14 @@ def sketch_product(op: Ledger | Adjoint, sketch: TestMatrix, columns: int, key: 
     ledger, flipped = (op.base, True) if isinstance(op, Adjoint) else (op, False)
     m, n = op.shape
     out = None
+    if beside is not None and beside.shape[1] == 0:
+        beside = None
     if is_numpy(op.xp) and isinstance(ledger, Ledger) and m and n and columns:
-        road = _Road(ledger, flipped, sketch, m, n, columns, key)
+        road = _Road(ledger, flipped, sketch, m, n, columns, key, beside)
         out = road.sparse() if isinstance(ledger.base, Sparse) else road.blocks()
     if out is None:
-        out = op.matmat(sketch.tile(0, n, n, columns, key, dtype=op.dtype, xp=op.xp, device=op.device))
+        omega = sketch.tile(0, n, n, columns, key, dtype=op.dtype, xp=op.xp, device=op.device)
+        out = op.matmat(omega if beside is None else op.xp.concat([omega, beside], axis=1))
     return out
 
 
@@ -95,6 +100,12 @@ class _Road:
     n: int
     columns: int
     key: Key
+    beside: Array | None
+
+    @property
+    def width(self) -> int:
+        """Columns of the result."""
+        return self.columns + (0 if self.beside is None else self.beside.shape[1])
 
     def blocks(self) -> Array | None:
         """Return the product with a matrix that is read in dense blocks, None where it cannot be."""
@@ -103,7 +114,7 @@ class _Road:
             return None
         dtype = self.ledger.dtype
         along = "column" if self.flipped else "row"
-        counted = {"backward" if self.flipped else "forward": self.columns}
+        counted = {"backward" if self.flipped else "forward": self.width}
         if isinstance(self.sketch, SupportsApply) and along in sides:
             apply = self.sketch.applier(self.n, self.columns, self.key, dtype=dtype)
             if apply is not None:
@@ -126,7 +137,7 @@ class _Road:
         return bool(self.columns < _NARROW + _BLAS * omega.nnz / self.n)
 
     def _whole(self, out: Array | None) -> Array:
-        return np.zeros((self.m, self.columns), dtype=self.ledger.dtype) if out is None else out
+        return np.zeros((self.m, self.width), dtype=self.ledger.dtype) if out is None else out
 
     def _seen(self, block: Array) -> Array:
         """Return the block as it stands in the matrix that is seen."""
@@ -136,11 +147,13 @@ class _Road:
 
     def _rows(self, apply: Callable[[Array], Any], out: Array | None, where: slice, block: Array) -> Array:
         """Write the rows of the result that a block of rows gives."""
-        written: Array = np.empty((self.m, self.columns), dtype=self.ledger.dtype) if out is None else out
+        written: Array = np.empty((self.m, self.width), dtype=self.ledger.dtype) if out is None else out
         rows = self._seen(block)
 
         def task(part: slice) -> None:
-            written[where][part] = apply(rows[part])
+            written[where][part, : self.columns] = apply(rows[part])
+            if self.beside is not None:
+                written[where][part, self.columns :] = rows[part] @ self.beside
 
         run(task, even_ranges(len(rows), _PARTS if rows.size > _SMALL else 1), get_config().threads)
         return written
@@ -149,12 +162,14 @@ class _Road:
         """Add what a block of columns gives, in double precision."""
         if total is None:
             double = np.complex128 if self.ledger.dtype.kind == "c" else np.float64
-            total = np.zeros((self.m, self.columns), dtype=double)
+            total = np.zeros((self.m, self.width), dtype=double)
         own: Array = total
         columns, part_of_omega = self._seen(block), omega[where]
 
         def task(part: slice) -> None:
-            own[part] += _dense_by_sparse(part_of_omega, columns[part])
+            own[part, : self.columns] += _dense_by_sparse(part_of_omega, columns[part])
+            if self.beside is not None:
+                own[part, self.columns :] += columns[part] @ self.beside[where]
 
         run(task, even_ranges(len(columns), _PARTS if columns.size > _SMALL else 1), get_config().threads)
         return own
@@ -177,7 +192,14 @@ class _Road:
             product = functools.partial(_sparse_transformed, apply, self.columns)
         else:
             return None
-        return self.ledger.apply(product, self.columns, self.flipped)  # type: ignore[no-any-return]
+
+        def both(base: LinearOperator) -> Array:
+            out: Array = product(base)
+            if self.beside is None:
+                return out
+            return np.hstack([out, (base.rmatmat if self.flipped else base.matmat)(self.beside)])
+
+        return self.ledger.apply(both, self.width, self.flipped)  # type: ignore[no-any-return]
 
 
 def _dense_by_sparse(omega: Any, rows: Array) -> Array:

@@ -70,7 +70,7 @@ def sparse_kinds(A: Array) -> dict[str, Any]:
     }
 
 
-def check_product(held: Any, A: Array, part: sketch.TestMatrix, columns: int = MANY) -> None:
+def check_product(held: Any, A: Array, part: sketch.TestMatrix, columns: int = MANY, probes: int = 0) -> None:
     """Compare both sides of a matrix with the product that the definition says."""
     wide = A.astype(np.result_type(A.dtype, np.float64))
     for adjoint in (False, True):
@@ -78,16 +78,18 @@ def check_product(held: Any, A: Array, part: sketch.TestMatrix, columns: int = M
         view: Any = Adjoint(ledger) if adjoint else ledger
         matrix = wide.conj().T if adjoint else wide
         n = matrix.shape[1]
-        Y = sketch_product(view, part, columns, Key(8))
-        omega = part.tile(0, n, n, columns, Key(8), dtype=ledger.dtype).astype(wide.dtype)
+        beside = Key(9).normals(0, n, probes, dtype=ledger.dtype)
+        Y = sketch_product(view, part, columns, Key(8), beside)
+        omega = np.hstack([part.tile(0, n, n, columns, Key(8), dtype=ledger.dtype), beside]).astype(wide.dtype)
         assert type(Y) is np.ndarray
         assert Y.dtype == ledger.dtype
-        assert Y.shape == (matrix.shape[0], columns)
+        assert Y.shape == (matrix.shape[0], columns + probes)
         scale = np.linalg.norm(matrix, axis=1)[:, None] * np.linalg.norm(omega, axis=0)[None, :]
         error = np.abs(Y - matrix @ omega)
         assert np.all(error <= 30 * np.finfo(ledger.dtype).eps * scale), error.max()
         counts = ledger.counts
-        assert (counts.passes, counts.forward, counts.backward) == ((1, 0, columns) if adjoint else (1, columns, 0))
+        both = columns + probes
+        assert (counts.passes, counts.forward, counts.backward) == ((1, 0, both) if adjoint else (1, both, 0))
 
 
 @pytest.mark.parametrize("columns", [FEW, MANY])
@@ -109,6 +111,17 @@ def test_single_precision(name: str, dtype: str, tmp_path: Path) -> None:
         check_product(held, A, ALL[name])
     for held in sparse_kinds(A).values():
         check_product(held, held.toarray(), ALL[name])
+
+
+@pytest.mark.parametrize("columns", [FEW, MANY])
+@pytest.mark.parametrize("name", ["gaussian", "sparse_stack", "srtt", "row_sampling"])
+def test_probes_ride_in_the_same_pass(name: str, columns: int, tmp_path: Path) -> None:
+    for dtype in ("float32", "complex128"):
+        A = dense(dtype)
+        for held in kinds(A, tmp_path).values():
+            check_product(held, A, ALL[name], columns, probes=5)
+        for held in sparse_kinds(A).values():
+            check_product(held, held.toarray(), ALL[name], columns, probes=5)
 
 
 @pytest.mark.parametrize("name", ["count_sketch", "srtt", "row_sampling", "khatri_rao"])
