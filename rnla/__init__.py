@@ -31,6 +31,7 @@ _HOME = {
     "FullSVD": "rangefinder",
     "Gaussian": "sketch",
     "GaussianKernel": "operators.kernel",
+    "GivensSRTT": "sketch",
     "GramEigh": "rangefinder",
     "GramQB": "rangefinder",
     "GreedyPivoting": "compression.random_pivoting",

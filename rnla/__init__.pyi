@@ -75,6 +75,7 @@ from rnla.results.spectrum import Spectrum as Spectrum
 from rnla.sketch import SRTT as SRTT
 from rnla.sketch import CountSketch as CountSketch
 from rnla.sketch import Gaussian as Gaussian
+from rnla.sketch import GivensSRTT as GivensSRTT
 from rnla.sketch import KhatriRao as KhatriRao
 from rnla.sketch import Rademacher as Rademacher
 from rnla.sketch import RowSampling as RowSampling
@@ -112,6 +113,7 @@ __all__ = [
     "FullSVD",
     "Gaussian",
     "GaussianKernel",
+    "GivensSRTT",
     "GramEigh",
     "GramQB",
     "GreedyPivoting",

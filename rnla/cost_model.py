@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 
 from rnla.operators.centered import CenteredSparse
-from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
-from rnla.operators.protocols import SupportsNormal
 from rnla.operators.sparse import Sparse
-from rnla.rangefinder import Adaptive, FullSVD, GramEigh, RangeFinder, SubspaceIteration, TallQR
-from rnla.rangefinder.protocols import shorter_space
+from rnla.rangefinder import Adaptive, BlockFinder, FullSVD, GramEigh, RangeFinder, TallQR
 
 __all__ = ["Cost", "cost_of", "passes_of", "passes_of_block"]
 
@@ -48,11 +45,11 @@ def _speed(dtype: np.dtype[Any]) -> float:
     return {"float32": 2.0, "float64": 1.0, "complex64": 0.5, "complex128": 0.25}[dtype.name]
 
 
-def _subspace_cost(op: Ledger, part: SubspaceIteration, size: int) -> Cost:
+def _block_cost(op: Ledger, part: BlockFinder, size: int) -> Cost:
     m, n = op.shape
-    r, p = (n, m) if shorter_space(op.shape, part.space) == "row" else (m, n)
-    steps = 0 if size >= r else part.power_iterations + 1
-    products = 2 * steps + 1
+    r, p = (n, m) if part.space_for(op.shape) == "row" else (m, n)
+    products = part.products(op, size) / max(size, 1)
+    steps = math.floor(products / 2)  # orthonormalizations of a whole panel
     speed, item = _speed(op.dtype), op.dtype.itemsize
     if isinstance(op.base, (Sparse, CenteredSparse)):
         flops = 2.0 * op.base.nnz * size * products
@@ -110,16 +107,15 @@ def cost_of(op: Ledger, part: RangeFinder, size: int) -> Cost:
     if isinstance(part, TallQR):
         return _tall_qr_cost(op, size)
     if isinstance(part, Adaptive):
-        part = SubspaceIteration(part.power_iterations, 0, part.sketch, part.space)
-    if isinstance(part, SubspaceIteration):
-        return _subspace_cost(op, part, size)
+        part = part.blocks()
+    if isinstance(part, BlockFinder):
+        return _block_cost(op, part, size)
     return Cost(math.nan, math.nan, 0)
 
 
-def passes_of_block(op: Ledger, part: SubspaceIteration | Adaptive) -> int:
+def passes_of_block(op: Ledger, part: BlockFinder | Adaptive) -> int:
     """Return the passes that one block of a part takes."""
-    fused = isinstance(op.base, SupportsNormal) and shorter_space(op.shape, part.space) == "row"
-    return (part.power_iterations + 1) * (1 if fused else 2) + 1
+    return (part.blocks() if isinstance(part, Adaptive) else part).passes_of_step(op)
 
 
 def passes_of(op: Ledger, part: RangeFinder, size: int | None) -> int | None:
@@ -128,9 +124,4 @@ def passes_of(op: Ledger, part: RangeFinder, size: int | None) -> int | None:
         return 1
     if isinstance(part, (GramEigh, TallQR)):
         return 2
-    if isinstance(part, SubspaceIteration) and size is not None:
-        r = op.shape[1] if shorter_space(op.shape, part.space) == "row" else op.shape[0]
-        if size >= r:
-            return 2 if isinstance(op.base, Implicit) else 1  # an operator's adjoint is tested by a product of its own
-        return passes_of_block(op, part)
-    return None
+    return part.passes(op, size) if isinstance(part, BlockFinder) and size is not None else None

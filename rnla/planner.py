@@ -23,7 +23,7 @@ from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsBlocks
 from rnla.operators.sparse import Sparse
-from rnla.rangefinder import Adaptive, FullSVD, GramEigh, RangeFinder, SubspaceIteration, TallQR
+from rnla.rangefinder import Adaptive, BlockFinder, FullSVD, GramEigh, GramQB, RangeFinder, SubspaceIteration, TallQR
 from rnla.rangefinder.protocols import Riders
 from rnla.request import Request
 from rnla.results import RangeBasis
@@ -78,6 +78,8 @@ class Plan:
         m = self.method
         if isinstance(m, SubspaceIteration):
             return f"{name}, {m.power_iterations} power iterations, {type(m.sketch).__name__} test matrix"
+        if isinstance(m, Adaptive) and m.part is not None:
+            return f"{type(m.part).__name__}, blocks until the tolerance holds"
         if isinstance(m, Adaptive):
             return f"{name}, blocks from {m.block_size}, {m.power_iterations} power iterations"
         return name
@@ -168,7 +170,10 @@ def make_plan(op: Ledger, request: Request, start: RangeBasis | None = None) -> 
     if start is not None and plan.passes is not None:
         enough = plan.size is not None and plan.size <= start.size
         incomplete = max(start.size, plan.size or 0) < min(op.shape)
-        passes = (SPECTRAL_PASSES if request.norm == "spectral" and incomplete else 0) if enough else plan.passes
+        spectral = SPECTRAL_PASSES if request.norm == "spectral" and incomplete else 0
+        passes = spectral if enough else plan.passes
+        if not enough and isinstance(plan.method, BlockFinder) and plan.size is not None:
+            passes = spectral + plan.method.passes(op, plan.size, start.size)
         if request.norm == "fro" and incomplete and not op.complete_scan and start.probes is None:
             more += not enough or request.tol is not None or start.leave_one_out is None  # probes of their own
         plan = dataclasses.replace(plan, passes=passes + more)
@@ -186,18 +191,16 @@ def _draft(op: Ledger, request: Request) -> Plan:
         )  # fmt: skip
     part, reasons = (request.part, ["method= was given"]) if request.part is not None else _choose(op, request)
     complete = isinstance(part, (FullSVD, GramEigh, TallQR))
-    fixed = isinstance(part, SubspaceIteration)
-    if request.tol is not None and fixed and request.rank is None:
+    fixed = isinstance(part, BlockFinder)
+    if request.tol is not None and isinstance(part, GramQB):
+        part.require_tol(request.tol, op.dtype)
+    if request.tol is not None and request.rank is None and isinstance(part, BlockFinder):
         # A fixed-size part cannot answer a tolerance alone: its blocks are repeated.
-        assert isinstance(part, SubspaceIteration)
-        part = Adaptive(
-            power_iterations=part.power_iterations, sketch=part.sketch, space=part.space,
-            orthonormalizer=part.orthonormalizer,
-        )  # fmt: skip
+        part = _repeated(part)
         reasons.append("a tolerance without a rank repeats the blocks of the method until it holds")
         fixed = False
     if request.rank is not None and isinstance(part, Adaptive) and request.tol is None:
-        part = SubspaceIteration(
+        part = part.part or SubspaceIteration(
             power_iterations=part.power_iterations, sketch=part.sketch, space=part.space,
             orthonormalizer=part.orthonormalizer,
         )  # fmt: skip
@@ -208,7 +211,8 @@ def _draft(op: Ledger, request: Request) -> Plan:
     if isinstance(part, FullSVD):
         size = short
     elif request.rank is not None:
-        sizes = part if isinstance(part, SubspaceIteration) else SubspaceIteration(oversampling=request.oversampling)
+        inner = part.part if isinstance(part, Adaptive) else part
+        sizes = inner if isinstance(inner, BlockFinder) else SubspaceIteration(oversampling=request.oversampling)
         limit = min(short, sizes.size_for(request.rank))
         if request.oversampling is not None and request.rank + request.oversampling > short:
             reasons.append(f"oversampling was cut to {short - request.rank}: the basis is complete then")
@@ -228,13 +232,11 @@ def _draft(op: Ledger, request: Request) -> Plan:
         reasons.append("should the Gram matrix not resolve the directions asked for, tall QR takes 2 passes more")
     if request.norm == "spectral" and passes is not None and size != short:
         passes += SPECTRAL_PASSES
-    if request.norm == "fro" and not complete and not scanned and not probes and _spare_passes(op, part, passes) < 1:
-        probes = PROBES  # they ride along where a certificate could not ask for a pass of its own
-    riders = Riders(
-        probes=probes,
-        adjoint_test=implicit,
-        leave_one_out=not scanned and request.tol is None and not complete,
-    )
+    leave_one_out = not scanned and request.tol is None and not complete and getattr(part, "leaves_one_out", True)
+    wanting = request.norm == "fro" and not complete and not scanned and not probes
+    if wanting and (not leave_one_out or _spare_passes(op, part, passes) < 1):
+        probes = PROBES  # they ride along where a certificate would have to ask for a pass of its own
+    riders = Riders(probes=probes, adjoint_test=implicit, leave_one_out=leave_one_out)
     cost = cost_of(op, part, size if size is not None else max(1, short // 8))
     handover = _handover(op, part) if request.part is None and size is None else None
     if handover is not None and handover < limit:
@@ -245,6 +247,16 @@ def _draft(op: Ledger, request: Request) -> Plan:
         method=part, shape=op.shape, dtype=op.dtype, kind=_kind(op), size=size, limit=limit, riders=riders,
         passes=passes, flops=cost.flops, bytes=cost.bytes, seconds=cost.seconds, reasons=tuple(reasons),
         handover=handover,
+    )  # fmt: skip
+
+
+def _repeated(part: BlockFinder) -> Adaptive:
+    """Return the part that repeats the blocks of another until a tolerance holds."""
+    if not isinstance(part, SubspaceIteration) or part.start is not None:
+        return Adaptive(part=part)
+    return Adaptive(
+        power_iterations=part.power_iterations, sketch=part.sketch, space=part.space,
+        orthonormalizer=part.orthonormalizer,
     )  # fmt: skip
 
 
@@ -268,7 +280,7 @@ def bytes_of(op: Ledger, part: RangeFinder, size: int) -> int:
 def _least_passes(op: Ledger, part: RangeFinder, passes: int | None) -> int:
     if passes is not None:
         return passes
-    return passes_of_block(op, part) if isinstance(part, (SubspaceIteration, Adaptive)) else 1
+    return passes_of_block(op, part) if isinstance(part, (BlockFinder, Adaptive)) else 1
 
 
 def _spare_passes(op: Ledger, part: RangeFinder, passes: int | None) -> float:
@@ -288,7 +300,7 @@ def _check_limits(op: Ledger, request: Request, plan: Plan, more: int) -> None:
             "or ask for fewer power_iterations"
         )
     budget = config.budget()
-    first = plan.method.block_size if isinstance(plan.method, Adaptive) else 1
+    first = plan.method.next_size(0, 1, plan.limit) if isinstance(plan.method, Adaptive) else 1
     needed = plan.bytes if plan.size is not None else bytes_of(op, plan.method, first)
     if needed > budget:
         raise BudgetError(

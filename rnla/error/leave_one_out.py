@@ -25,7 +25,7 @@ import numpy as np
 from rnla._xp.linalg import cast, column_norms, host_values
 from rnla._xp.namespace import device_of, from_host, namespace_of, to_host
 
-__all__ = ["leave_one_out", "leaving_directions"]
+__all__ = ["leave_one_out", "leave_one_out_of_range", "leaving_directions"]
 
 
 def leaving_directions(triangles: Sequence[Any]) -> np.ndarray[Any, Any] | None:
@@ -69,6 +69,28 @@ def leave_one_out(sketch: Any, image: Any, coordinates: Any, triangles: Sequence
     rest = sketch - image @ (coordinates - s * weights[None, :])
     squares = host_values(column_norms(rest)) ** 2
     mean = float(np.mean(squares))
+    if mean == 0:
+        return 0.0, 0.0
+    spread = float(np.std(squares, ddof=1)) / math.sqrt(size) if size > 1 else mean
+    return math.sqrt(mean), 0.5 * spread / math.sqrt(mean)
+
+
+def leave_one_out_of_range(triangle: Any) -> tuple[float, float] | None:
+    """Return the estimate for a basis Q of the range of Y = A Omega = Q R, and its standard error.
+
+    There A omega_i is a column of Y itself, so what is left of it is s_i s_i^H R e_i: its norm is 1 / norm(R^-H e_i),
+    from R alone.  None for a singular triangle.
+
+    Parameters
+    ----------
+    triangle : array, shape (l, l)
+        R.
+    """
+    s = leaving_directions([triangle]) if int(triangle.shape[1]) else None
+    if s is None:
+        return None
+    squares = np.abs(np.sum(s.conj() * to_host(triangle).astype(s.dtype), axis=0)) ** 2
+    size, mean = len(squares), float(np.mean(squares))
     if mean == 0:
         return 0.0, 0.0
     spread = float(np.std(squares, ddof=1)) / math.sqrt(size) if size > 1 else mean

@@ -2,7 +2,7 @@
 
 Problem: a basis that is as small as a tolerance allows, when the rank is not known.
 
-S1. Add a block by subspace iteration on A (I - X X^H) (see `SubspaceIteration`).
+S1. Add a block by subspace iteration on A (I - X X^H) (see `SubspaceIteration`), or by another part.
 S2. Ask the goal how many columns are missing; stop at none.
 S3. Grow: the next block has half the columns found so far, at least block_size, at most 8 block_size or
     a fifth of them, and never more than the goal says are missing (rounded up to block_size).
@@ -19,11 +19,11 @@ from __future__ import annotations
 import dataclasses
 
 from rnla.checks import check_whole
-from rnla.errors import DeadlineReached
-from rnla.iterate import current_watch, loop
+from rnla.errors import DTypeError
 from rnla.operators.ledger import Ledger
 from rnla.orth import CholeskyQR2, Orthonormalizer
-from rnla.rangefinder.protocols import Goal, Riders
+from rnla.rangefinder.protocols import BlockFinder, Goal, Riders
+from rnla.rangefinder.repetition import growing_size, until_reached
 from rnla.rangefinder.subspace_iteration import SubspaceIteration
 from rnla.results import RangeBasis
 from rnla.rng import Key
@@ -45,6 +45,8 @@ class Adaptive:
     sketch : TestMatrix
     space : {"row", "column"} or None
     orthonormalizer : Orthonormalizer
+    part : BlockFinder, optional
+        Another method whose blocks are repeated, in sizes of its own; the five above are not used then.
 
     Examples
     --------
@@ -60,50 +62,33 @@ class Adaptive:
     sketch: TestMatrix = Gaussian()
     space: str | None = None
     orthonormalizer: Orthonormalizer = CholeskyQR2()
+    part: BlockFinder | None = None
 
     def __post_init__(self) -> None:
         check_whole("block_size", self.block_size, 1)
-        object.__setattr__(self, "sketch", self._blocks().sketch)
+        if self.part is not None and (isinstance(self.part, type) or not isinstance(self.part, BlockFinder)):
+            raise DTypeError(f"part must be a method that works in blocks, such as BlockKrylov(), got {self.part!r}")
+        whole = SubspaceIteration(self.power_iterations, 0, self.sketch, self.space, self.orthonormalizer)
+        object.__setattr__(self, "sketch", whole.sketch)
 
-    def _blocks(self) -> SubspaceIteration:
+    def blocks(self) -> BlockFinder:
+        """Return the part whose blocks are repeated."""
+        if self.part is not None:
+            return self.part
         return SubspaceIteration(self.power_iterations, 0, self.sketch, self.space, self.orthonormalizer)
 
     def next_size(self, have: int, missing: int, limit: int) -> int:
         """Return the size of the next block (S3)."""
-        step = self.block_size
-        size = min(max(step, have // 2), max(8 * step, have // 5))
-        if missing > 0:
-            size = min(size, -(-missing // step) * step)
-        return min(size, limit - have)
+        if self.part is not None:
+            return self.part.next_size(have, missing, limit)
+        return growing_size(self.block_size, have, missing, limit)
 
     def find(self, op: Ledger, goal: Goal, key: Key, riders: Riders, start: RangeBasis | None = None) -> RangeBasis:
         """Return a basis that reaches the goal, or the largest allowed."""
-        blocks = self._blocks()
-        assert goal.reached is not None
-        try:
-            missing = self.block_size if start is None else goal.reached(start)
-        except DeadlineReached as error:
-            error.result = start
-            raise
-
-        def finished(state: tuple[RangeBasis | None, int]) -> bool:
-            basis, missing = state
-            return basis is not None and (missing <= 0 or basis.size >= goal.limit)
-
-        def step(state: tuple[RangeBasis | None, int]) -> tuple[RangeBasis | None, int]:
-            basis, missing = state
-            have = 0 if basis is None else basis.size
-            watch = current_watch()
-            if watch is not None:
-                watch.stage = f"finding the range: {have} columns so far"
-            grown = blocks.add_block(op, basis, self.next_size(have, missing, goal.limit), key, riders)  # S1
-            assert goal.reached is not None
-            try:
-                return grown, goal.reached(grown)  # S2
-            except DeadlineReached as error:
-                error.result = grown  # the block is whole, and only the question about it was not answered
-                raise
-
-        basis, _ = loop((start, missing), step, finished)
-        assert basis is not None
-        return basis
+        blocks = self.blocks()
+        if self.part is not None:
+            return blocks.find(op, goal, key, riders, start)
+        return until_reached(
+            goal, start, self.next_size,
+            lambda basis, size, more: blocks.add_block(op, basis, size, key, riders, more=more),  # S1, S2
+        )  # fmt: skip

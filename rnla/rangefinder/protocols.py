@@ -10,7 +10,7 @@ from rnla.operators.ledger import Ledger
 from rnla.results import RangeBasis
 from rnla.rng import Key
 
-__all__ = ["Goal", "RangeFinder", "Riders", "shorter_space"]
+__all__ = ["BlockFinder", "Goal", "RangeFinder", "Riders", "shorter_space"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +57,49 @@ class RangeFinder(Protocol):
 
     def find(self, op: Ledger, goal: Goal, key: Key, riders: Riders, start: RangeBasis | None = None) -> RangeBasis:
         """Return a basis that meets the goal; with `start`, one that holds it and recomputes nothing of it."""
+        ...
+
+
+@runtime_checkable
+class BlockFinder(RangeFinder, Protocol):
+    """A range finder that goes on block by block, so that it serves a rank as well as a tolerance.
+
+    `leaves_one_out` says whether the first block brings a leave-one-out estimate where a rider asks for it.
+    """
+
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether a leave-one-out estimate is valid for this method."""
+        ...
+
+    def space_for(self, shape: tuple[int, int]) -> str:
+        """Return the space of the basis of a matrix of this shape."""
+        ...
+
+    def size_for(self, rank: int) -> int:
+        """Return the columns of the basis for a rank."""
+        ...
+
+    def next_size(self, have: int, missing: int, limit: int) -> int:
+        """Return the columns of the next block while a tolerance decides; `missing` is at least 1."""
+        ...
+
+    def add_block(
+        self, op: Ledger, start: RangeBasis | None, size: int, key: Key, riders: Riders, *, more: bool = True
+    ) -> RangeBasis:
+        """Return the basis with one block more; `more` says that another one may follow."""
+        ...
+
+    def passes(self, op: Ledger, size: int, have: int = 0) -> int:
+        """Return the passes of a basis of this size, from one of `have` columns."""
+        ...
+
+    def passes_of_step(self, op: Ledger) -> int:
+        """Return the passes of one block more while a tolerance decides."""
+        ...
+
+    def products(self, op: Ledger, size: int) -> float:
+        """Return the columns multiplied in all for a basis of this size."""
         ...
 
 

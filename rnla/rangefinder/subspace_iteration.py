@@ -33,24 +33,27 @@ import dataclasses
 from typing import Any
 
 from rnla._xp.linalg import adjoint
-from rnla._xp.namespace import namespace_of
-from rnla.checks import check_choice, check_whole
+from rnla.checks import check_whole
 from rnla.config import get_config
 from rnla.error.leave_one_out import leave_one_out
-from rnla.errors import DeadlineReached, DTypeError
-from rnla.operators.algebra import Adjoint
+from rnla.errors import DeadlineReached
+from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
-from rnla.operators.verify import require_adjoint
+from rnla.operators.protocols import SupportsNormal
 from rnla.orth import CholeskyQR2, Orthonormalizer
 from rnla.orth.extend import orthonormalize_against
-from rnla.rangefinder.protocols import Goal, Riders, shorter_space
+from rnla.rangefinder.blocks import check_orthonormalizer, check_space, joined, like_of, view_of
+from rnla.rangefinder.protocols import Goal, Riders
+from rnla.rangefinder.repetition import growing_size, until_reached
+from rnla.rangefinder.riding import Riding
+from rnla.rangefinder.warm_start import check_columns, first_block, starting_space
 from rnla.results import RangeBasis
 from rnla.rng import Key
 from rnla.sketch import Gaussian, TestMatrix, as_sketch
 
 __all__ = ["SubspaceIteration"]
 
-_TEST_COLUMNS = 2
+_STEP = 16
 
 
 def _or_keep(reached: RangeBasis | None, product: Any, x: Any) -> Any:
@@ -76,6 +79,9 @@ class SubspaceIteration:
     space : {"row", "column"} or None
         Where the basis lies; None: the rows' space, or the columns' where A is more than twice as wide as tall.
     orthonormalizer : Orthonormalizer
+    start : array, shape (n, j) or (m, j), optional
+        Columns near the leading singular vectors on the side of the basis, which take the place of the first j of
+        the test matrix: those of the last step of an optimization, say.  Copied; not compared by ``==``.
 
     Examples
     --------
@@ -84,6 +90,14 @@ class SubspaceIteration:
     >>> result = rnla.svd(A, 5, method=rnla.SubspaceIteration(power_iterations=4), rng=0)
     >>> bool(np.allclose(result.s, 1 / np.arange(1, 6)))
     True
+
+    A changes a little; its old right singular vectors are a better start than noise:
+
+    >>> A[0, 1] = 1e-3
+    >>> warm = rnla.SubspaceIteration(power_iterations=0, start=result.Vh.T)
+    >>> cold = rnla.SubspaceIteration(power_iterations=0)
+    >>> rnla.svd(A, 5, method=warm, rng=0).error.value < rnla.svd(A, 5, method=cold, rng=0).error.value
+    True
     """
 
     power_iterations: int = 2
@@ -91,105 +105,113 @@ class SubspaceIteration:
     sketch: TestMatrix = Gaussian()
     space: str | None = None
     orthonormalizer: Orthonormalizer = CholeskyQR2()
+    start: Any = dataclasses.field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_whole("power_iterations", self.power_iterations)
         if self.oversampling is not None:
             check_whole("oversampling", self.oversampling)
-        if self.space is not None:
-            check_choice("space", self.space, ("row", "column"))
+        check_space(self.space)
         object.__setattr__(self, "sketch", as_sketch(self.sketch))
-        if isinstance(self.orthonormalizer, type) or not isinstance(self.orthonormalizer, Orthonormalizer):
-            raise DTypeError(f"orthonormalizer must be a part such as CholeskyQR2(), got {self.orthonormalizer!r}")
+        check_orthonormalizer(self.orthonormalizer)
+        object.__setattr__(self, "start", check_columns(self.start))
+
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether the test matrix is all Gaussian, which leave-one-out needs."""
+        return isinstance(self.sketch, Gaussian) and self.start is None
+
+    def space_for(self, shape: tuple[int, int]) -> str:
+        """Return the space of the basis of a matrix of this shape."""
+        return starting_space(shape, self.space, self.start)
 
     def size_for(self, rank: int) -> int:
         """Return the columns of the basis for a rank."""
         return rank + (max(10, rank // 2) if self.oversampling is None else self.oversampling)
 
     def find(self, op: Ledger, goal: Goal, key: Key, riders: Riders, start: RangeBasis | None = None) -> RangeBasis:
-        """Return a basis of ``goal.size`` columns, one block beyond `start`."""
-        assert goal.size is not None
+        """Return a basis of ``goal.size`` columns, one block beyond `start`; without a size, blocks until the goal."""
+        if goal.size is None:
+            return until_reached(
+                goal, start, self.next_size,
+                lambda basis, size, more: self.add_block(op, basis, size, key, riders, more=more),
+            )  # fmt: skip
         have = 0 if start is None else start.size
         more = min(goal.size, goal.limit) - have
         if start is not None and more <= 0:
             return start
         return self.add_block(op, start, more, key, riders)
 
-    def add_block(self, op: Ledger, start: RangeBasis | None, size: int, key: Key, riders: Riders) -> RangeBasis:
+    def next_size(self, have: int, missing: int, limit: int) -> int:
+        """Return the size of the next block while a tolerance decides."""
+        given = 0 if self.start is None else int(self.start.shape[1])
+        return min(max(growing_size(_STEP, have, missing, limit), 0 if have else given), limit - have)
+
+    def add_block(
+        self, op: Ledger, start: RangeBasis | None, size: int, key: Key, riders: Riders, *, more: bool = True
+    ) -> RangeBasis:
         """Return the basis with one block more, its image, and what the riders brought."""
-        space = shorter_space(op.shape, self.space) if start is None else start.space
-        view: Any = op if space == "row" else Adjoint(op)
-        p, r = view.shape
+        del more
+        space = self.space_for(op.shape) if start is None else start.space
+        view, like = view_of(op, space), like_of(op)
+        r = view.shape[1]
         old = None if start is None else start.basis
         key = key.child("test-matrix", 0 if start is None else len(start.blocks))
-        xp, like = op.xp, {"dtype": op.dtype, "xp": op.xp, "device": op.device}
         omega = self.sketch.tile(0, r, r, size, key, **like)  # S1
-        if start is not None:
+        if start is None:
+            omega = first_block(op, self.start, omega, self.orthonormalizer)
+        else:
             x = orthonormalize_against(old, omega, self.orthonormalizer, key)
             for step in range(self._steps(r, size + start.size)):
                 w, _ = view.normal_product(x)  # S2
                 x = orthonormalize_against(old, w, self.orthonormalizer, key.child("step", step))
             y = view.matmat(x)  # S3
-            basis = xp.concat([start.basis, x], axis=1)
-            image = xp.concat([start.image, y], axis=1)
-            return dataclasses.replace(
-                start, basis=basis, image=image, blocks=(*start.blocks, size), leave_one_out=None,
-                leave_one_out_spread=None,
-            )  # fmt: skip
-        return self._first_block(view, space, omega, key, riders, like, p)
+            return joined(start, space, x, y)
+        return self._first_block(view, space, omega, key, riders, like)
 
     def _first_block(
-        self, view: Any, space: str, omega: Any, key: Key, riders: Riders, like: dict[str, Any], p: int
+        self, view: Any, space: str, omega: Any, key: Key, riders: Riders, like: dict[str, Any]
     ) -> RangeBasis:
-        r, size = int(omega.shape[0]), int(omega.shape[1])
-        steps = self._steps(r, size)
-        xp = namespace_of(omega)
-        g = key.child("error-probes").normals(0, r, riders.probes, **like)
-        test = key.child("adjoint-test")
-        h_in = test.child("in").normals(0, r, _TEST_COLUMNS if riders.adjoint_test else 0, **like)
-        h_out = test.child("out").normals(0, p, _TEST_COLUMNS if riders.adjoint_test else 0, **like)
+        size = int(omega.shape[1])
+        steps = self._steps(int(omega.shape[0]), size)
+        riding = Riding(view, riders, key, like)
         x, triangles, sketch = omega, [], None
-        probed = None
         reached: RangeBasis | None = None
         for step in range(steps):
-            if step == 0 and (riders.probes or riders.adjoint_test):
-                w, y_all = self._first_product(view, xp.concat([omega, g, h_in], axis=1), size, h_in, h_out)
-                sketch, probed = y_all[:, :size], y_all[:, size : size + riders.probes]
-            else:
-                w, y = _or_keep(reached, view.normal_product, x)  # S2
-                sketch = y if step == 0 else sketch
-                if step > 0 and get_config().deadline is not None:
-                    reached = RangeBasis(space=space, basis=x, image=y, blocks=(size,))
+            w, y = _or_keep(reached, riding.normal_product, x)  # S2
+            sketch = y if step == 0 else sketch
+            if step > 0 and get_config().deadline is not None:
+                reached = RangeBasis(space=space, basis=x, image=y, blocks=(size,))
             x, triangle = self.orthonormalizer.factor(w)
             triangles.append(triangle)
         if steps == 0:
             x = self.orthonormalizer.factor(omega)[0]
-        y = _or_keep(reached, view.matmat, xp.concat([x, g, h_in], axis=1) if steps == 0 else x)  # S3
-        if steps == 0:
-            if riders.adjoint_test:  # a complete basis takes one side's product only: the other is made for the test
-                require_adjoint(h_in, y[:, -_TEST_COLUMNS:], h_out, view.rmatmat(h_out))
-            y, probed = y[:, :size], y[:, size : size + riders.probes]
+        y = _or_keep(reached, riding.matmat, x)  # S3
+        riding.finish()  # a complete basis takes one side's product only: the other is made for the test
         estimate = None
-        if riders.leave_one_out and sketch is not None and isinstance(self.sketch, Gaussian):
+        if riders.leave_one_out and sketch is not None and self.leaves_one_out:
             estimate = leave_one_out(sketch, y, adjoint(x) @ omega, triangles)
         return RangeBasis(
-            space=space, basis=x, image=y, blocks=(size,), probes=g if riders.probes else None,
-            probed=probed if riders.probes else None, leave_one_out=None if estimate is None else estimate[0],
-            leave_one_out_spread=None if estimate is None else estimate[1],
+            space=space, basis=x, image=y, blocks=(size,), leave_one_out=None if estimate is None else estimate[0],
+            leave_one_out_spread=None if estimate is None else estimate[1], **riding.fields(),
         )  # fmt: skip
-
-    @staticmethod
-    def _first_product(view: Any, columns: Any, size: int, h_in: Any, h_out: Any) -> tuple[Any, Any]:
-        """Return (W, A [Omega G H]), with the columns of the adjoint test in both products."""
-        if h_in.shape[1] == 0:
-            w, y = view.normal_product(columns)
-            return w[:, :size], y
-        xp = namespace_of(columns)
-        y = view.matmat(columns)
-        back = view.rmatmat(xp.concat([y[:, :size], h_out], axis=1))
-        require_adjoint(h_in, y[:, -h_in.shape[1] :], h_out, back[:, size:])
-        return back[:, :size], y
 
     def _steps(self, r: int, size: int) -> int:
         """Normal products to make: none where the basis is complete anyway."""
         return 0 if size >= r else self.power_iterations + 1
+
+    def passes(self, op: Ledger, size: int, have: int = 0) -> int:
+        """Return the passes of a basis of this size, from one of `have` columns."""
+        if size >= op.shape[1 if self.space_for(op.shape) == "row" else 0]:
+            return 2 if isinstance(op.base, Implicit) else 1  # an operator's adjoint is tested by its own product
+        return self.passes_of_step(op)
+
+    def passes_of_step(self, op: Ledger) -> int:
+        """Return the passes of one block."""
+        fused = isinstance(op.base, SupportsNormal) and self.space_for(op.shape) == "row"
+        return (self.power_iterations + 1) * (1 if fused else 2) + 1
+
+    def products(self, op: Ledger, size: int) -> float:
+        """Return the columns multiplied in all."""
+        r = op.shape[1 if self.space_for(op.shape) == "row" else 0]
+        return size * (2.0 * self._steps(r, size) + 1)
