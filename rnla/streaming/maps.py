@@ -75,34 +75,53 @@ class Maps:
         Of A.
     dtype, xp, device
         Of the tiles.
+    whole_tiles : bool
+        Whether tiles are drawn whole and held on to, over the rows too: for many updates in a row with few rows each.
     """
 
-    def __init__(self, key: Key, shape: tuple[int, int], dtype: np.dtype[Any], xp: Any, device: Any) -> None:
+    def __init__(
+        self, key: Key, shape: tuple[int, int], dtype: np.dtype[Any], xp: Any, device: Any, whole_tiles: bool = False
+    ) -> None:
         self._key, self._shape = key, shape
         self.dtype, self.xp, self.device = dtype, xp, device
+        self._whole_tiles = whole_tiles
         self._held: dict[tuple[str, str, int, int], Any] = {}
         self._numbers = 0
 
     def rows(self, sketch: LinearSketch, over: str, start: int, stop: int, *, hold: bool = False) -> Any:
         """Return rows [start, stop) of the test matrix over the rows, or over the columns, of A."""
+        length = self.length(over)
+        edge = start - start % _TILE
+        end = min(edge + _TILE, length)
+        if self._whole_tiles and stop <= end and (end - edge) * sketch.size <= _HELD:
+            return self._tile(sketch, over, edge, end, hold=True)[start - edge : stop - edge, :]
+        return self._tile(sketch, over, start, stop, hold=hold)
+
+    def _tile(self, sketch: LinearSketch, over: str, start: int, stop: int, *, hold: bool) -> Any:
         address = (sketch.name, over, start, stop)
         if address in self._held:
             return self._held[address]
-        length = self._shape[0 if over == "rows" else 1]
         drawn = sketch.test_matrix.tile(
-            start, stop, length, sketch.size, self._key.child("stream", sketch.name, over),
+            start, stop, self.length(over), sketch.size, self._key.child("stream", sketch.name, over),
             dtype=self.dtype, xp=self.xp, device=self.device,
         )  # fmt: skip
         numbers = (stop - start) * sketch.size
+        if hold and self._whole_tiles and self._numbers + numbers > _HELD:  # make room, the rows move on
+            self._held.clear()
+            self._numbers = 0
         if hold and self._numbers + numbers <= _HELD:
             self._held[address] = drawn
             self._numbers += numbers
         return drawn
 
+    def length(self, over: str) -> int:
+        """Return how long that side of A is."""
+        return self._shape[0 if over == "rows" else 1]
+
     def adjoint_times(self, sketch: LinearSketch, over: str, panel: Any) -> Any:
         """Return M^H X for a panel X as long as that side of A, a tile of M at a time."""
         total = None
-        for start, stop in _windows(0, self._shape[0 if over == "rows" else 1]):
+        for start, stop in _windows(0, self.length(over)):
             term = _adjoint_times(self.rows(sketch, over, start, stop), panel[start:stop, :])
             total = term if total is None else total + term
         return total
@@ -137,8 +156,7 @@ class Sketches:
 
     def whole_map(self, name: str, over: str) -> Any:
         """Return a test matrix in full: as large as the sketch that it made."""
-        length = self.maps._shape[0 if over == "rows" else 1]
-        return self.maps.rows(self.one(name), over, 0, length)
+        return self.maps.rows(self.one(name), over, 0, self.maps.length(over))
 
 
 def _windows(start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -51,6 +51,6 @@ def require_room(size: int, rank: int, storage: int, needed: int) -> None:
     """Raise where a storage budget holds too few columns for the rank."""
     if size < rank:
         raise InputError(
-            f"storage={storage} numbers hold sketches of {max(size, 0)} columns, which rank={rank} does not fit in; "
-            f"give at least {needed}, or ask for a smaller rank"
+            f"storage leaves {max(storage, 0)} numbers beside the error sketch, which hold sketches of {max(size, 0)} "
+            f"columns; rank={rank} needs at least {needed} there: give more, or ask for a smaller rank"
         )

@@ -14,6 +14,7 @@ import scipy.sparse.linalg
 import rnla
 from rnla._xp.namespace import to_host
 from rnla.rng import Key
+from rnla.sketch import SKETCHES
 from rnla.streaming import STREAM_METHODS
 from rnla.testing.spectra import matrix
 
@@ -104,6 +105,20 @@ def test_every_cut_and_order_gives_one_state(name: str, dtype: Any) -> None:
     assert all(array.dtype == dtype for array in arrays(run).values())
 
 
+@pytest.mark.parametrize("sketch", sorted(SKETCHES))
+def test_every_test_matrix_of_the_table_can_be_streamed(sketch: str, tmp_path: Path) -> None:
+    A = piece("sketchy_svd")
+    method = rnla.SketchySVD(sketch=SKETCHES[sketch]())
+    whole, run = (rnla.stream(A.shape, RANK, method=method, rng=5) for _ in range(2))
+    for first, last in ((21, M), (0, 21)):
+        run.update_rows(first, A[first:last])
+    assert_same(run, whole.update(A))
+    run.save(tmp_path / "run.npz")
+    assert_same(rnla.Stream.load(tmp_path / "run.npz").merge(whole), run.copy().update(A))
+    Psi = run.sketches.whole_map("Z", "columns")
+    assert 0.5 < np.linalg.norm(Psi) ** 2 / Psi.size < 2  # entries of mean square 1
+
+
 def test_fixed_windows_do_not_depend_on_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """With windows shorter than the matrix the maps are drawn in parts; the sums are the same to rounding."""
     A = piece("sketchy_svd")
@@ -114,6 +129,23 @@ def test_fixed_windows_do_not_depend_on_the_pieces(monkeypatch: pytest.MonkeyPat
         run.update_rows(first, A[first:last])
     assert_same(run, whole)
     np.testing.assert_allclose(run.finish().s, whole.finish().s, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_held_maps_are_the_same_maps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where not all of them can be held at once; and they are no part of the state."""
+    monkeypatch.setattr("rnla.streaming.maps._TILE", 8)
+    monkeypatch.setattr("rnla.streaming.maps._HELD", 300)
+    A = piece(name)
+    run = begun(name)
+    with run.holding_maps():
+        for i in range(len(A)):
+            run.update_rows(i, A[i : i + 1])
+        run.update_columns(0, 0 * A[:, :1])
+        assert pickle.loads(pickle.dumps(run)).update(A).updates == len(A) + 2
+        held = run.finish().s
+    assert_same(run, begun(name).update(A))
+    np.testing.assert_allclose(run.finish().s, held, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -317,8 +349,10 @@ def test_bad_requests_say_what_to_do() -> None:
         rnla.stream((10, 5), 1, method="sketchy")
     with pytest.raises(rnla.InputError, match="square psd"):
         rnla.stream((10, 5), 1, method=rnla.NystromSketch())
-    with pytest.raises(rnla.InputError, match="give at least"):
+    with pytest.raises(rnla.InputError, match="needs at least"):
         rnla.stream((100, 50), 5, storage=1000)
+    with pytest.raises(rnla.InputError, match="leaves 0 numbers"):
+        rnla.stream((100, 50), 5, storage=100)
     with pytest.raises(rnla.InputError, match="contradict"):
         rnla.stream((100, 50), 5, storage=10000, method=rnla.SketchySVD(k=8))
     with pytest.raises(rnla.InputError, match="k=3 must be at least 5"):
