@@ -86,6 +86,19 @@ def files(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def words(row: dict[str, Any]) -> set[str]:
+    """Return the names that a row is found by: its own, and those in its call."""
+    return {row["name"], *re.findall(r"\w+", row["name"] + " " + row["call"])}
+
+
+def area_of(name: str, found: list[dict[str, Any]]) -> str:
+    """Return the area of the row with a name, or of the first whose call has it."""
+    for row in sorted(found, key=lambda row: row["name"] != name):
+        if name in words(row):
+            return str(row["area"])
+    raise KeyError(f"no row has {name!r}")
+
+
 def anchor(area: str) -> str:
     """Return the link to the heading of an area."""
     return "#" + re.sub(r"[^\w\- ]", "", AREAS[area].lower()).replace(" ", "-")
@@ -127,7 +140,7 @@ def page() -> str:
     parts = [HEAD]
     by_number = sorted(
         {(number, row["name"], row["area"]) for row in found for number in numbers(row)},
-        key=lambda entry: [int(part) for part in entry[0].split(".")],
+        key=lambda entry: ([int(part) for part in entry[0].split(".")], entry[1]),
     )
     parts.append("## By its number in Halko, Martinsson and Tropp\n")
     indexed: dict[str, list[str]] = {}
@@ -141,13 +154,20 @@ def page() -> str:
             [row["number"], cell(row["says"]), "<br>".join(f"`{p}`" for p in files(row["test"]))] for row in theorems
         ]
         parts.append(table(["Theorem", "Says", "Test"], body))
-    area_of = {row["name"]: row["area"] for row in found}
-    problems = read("problems").get("problem", [])
+    known = set().union(*(words(row) for row in found))
+    problems = [
+        {**row, "names": [name for name in row["names"] if name in known]}
+        for row in read("problems").get("problem", [])
+    ]
     if problems:
         parts.append("## By problem\n")
         body = [
-            [cell(row["question"]), ", ".join(f"[{code(name)}]({anchor(area_of[name])})" for name in row["names"])]
+            [
+                cell(row["question"]),
+                ", ".join(f"[{code(name)}]({anchor(area_of(name, found))})" for name in row["names"]),
+            ]
             for row in problems
+            if row["names"]
         ]
         parts.append(table(["I want", "Take"], body))
     for area, title in AREAS.items():

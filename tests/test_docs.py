@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import rnla
-from rnla.orth import ORTHONORMALIZERS
+from rnla.compression.column_selection import COLUMN_SELECTIONS
 from rnla.rangefinder import RANGE_FINDERS
 from rnla.sketch import SKETCHES
 
@@ -96,19 +96,84 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert {short(page) for page in DOCS} <= {short(page) for page in reached}
 
 
-def test_every_part_is_in_the_catalogue_and_on_the_choosing_page() -> None:
-    catalogue = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    parts = [*RANGE_FINDERS.values(), *SKETCHES.values(), *(type(part) for part in ORTHONORMALIZERS.values())]
-    assert not [part.__name__ for part in parts if f"`{part.__name__}`" not in catalogue]
+def table(page: str, heading: str) -> list[dict[str, str]]:
+    """Return the rows of the table under a heading of a page, each by the names of its columns."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    section = re.split(r"^## ", text, flags=re.MULTILINE)
+    (own,) = [part for part in section if part.startswith(heading + "\n")]
+    lines = [line.strip("| \n") for line in own.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line.split(" | ")] for line in lines]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+PLANS = table("how-to-choose.md", "What does the plan pick?")
+CALLS = table("how-to-choose.md", "Which factorization?")
+
+
+def described(row: dict[str, str]) -> object:
+    """Return a matrix of the size and kind of a row, without its memory."""
+    shape = tuple(int(side) for side in row["Matrix"].split(" x "))
+    kind, _, dtype = row["Kind"].partition(", ")
+    dtype = dtype or "float64"
+    if kind == "dense":
+        return np.broadcast_to(np.zeros((), dtype), shape)
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    if kind == "sparse":
+        return scipy_sparse.csr_array(shape, dtype=dtype)
+    assert kind == "operator"
+
+    def never(x: object) -> object:
+        raise AssertionError("a plan multiplies nothing")
+
+    linalg = pytest.importorskip("scipy.sparse.linalg")
+    return linalg.LinearOperator(shape, matvec=never, rmatvec=never, matmat=never, rmatmat=never, dtype=dtype)
+
+
+@pytest.mark.parametrize("row", PLANS, ids=lambda row: f"{row['Matrix']}, {row['Kind']}, {row['Request']}")
+def test_the_plan_picks_what_the_page_says(row: dict[str, str]) -> None:
+    request = eval(f"dict({row['Request'].strip('`')})")
+    with rnla.config_context(memory_budget=1 << 50):  # a plan that does not fit this machine is a plan too
+        method = rnla.plan(described(row), **request).method
+    assert f"`{type(method).__name__}`" == row["Method"]
+
+
+def test_the_plans_of_the_page_are_of_every_kind() -> None:
+    assert {row["Kind"].partition(",")[0] for row in PLANS} == {"dense", "sparse", "operator"}
+    assert {row["Method"] for row in PLANS} >= {"`FullSVD`", "`GramEigh`", "`SubspaceIteration`", "`Adaptive`"}
+
+
+@pytest.mark.parametrize("row", CALLS, ids=lambda row: row["Call"])
+def test_a_call_of_the_page_can_be_made(row: dict[str, str]) -> None:
+    """Each is made as it stands; where a rank was asked for, that rank and an error of a kind come back."""
+    A = np.random.default_rng(0).standard_normal((40, 30)) * 0.8 ** np.arange(30)
+    K = A @ A.T
+    result = eval(row["Call"].strip("`"), {"rnla": rnla, "A": A, "X": A, "K": K, "H": K - np.eye(40)})
+    if ", 5" not in row["Call"]:
+        assert result.lower <= result.upper
+        return
+    result = getattr(result, "singular_values", result) if type(result).__name__ == "Spectrum" else result
+    assert result.error.kind in {"exact", "bounded", "estimated"}
+    assert result.report.rank == 5
+
+
+def test_every_factorization_is_on_the_choosing_page() -> None:
+    """Whatever takes a rank, or begins with what would."""
+    import inspect
+
     choosing = (ROOT / "docs" / "how-to-choose.md").read_text(encoding="utf-8")
-    assert not [part.__name__ for part in RANGE_FINDERS.values() if f"`{part.__name__}(" not in choosing]
+    functions = {name: getattr(rnla, name) for name in rnla.__all__ if inspect.isfunction(getattr(rnla, name))}
+    found = [name for name, thing in functions.items() if "rank" in inspect.signature(thing).parameters]
+    assert {"svd", "eigh", "cholesky", "stream"} <= set(found)
+    assert not [name for name in found if f"rnla.{name}(" not in choosing]
 
 
-def test_every_key_in_the_catalogue_has_its_reference() -> None:
-    references = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
-    keys = re.findall(r"\[([a-z]+\d{4})\]", (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8"))
-    assert keys
-    assert not [key for key in keys if f"{{{key}," not in references]
+def test_every_part_is_on_the_choosing_page() -> None:
+    choosing = (ROOT / "docs" / "how-to-choose.md").read_text(encoding="utf-8")
+    parts = [*RANGE_FINDERS.values(), *SKETCHES.values(), *COLUMN_SELECTIONS.values()]
+    names = [part.__name__ if isinstance(part, type) else type(part).__name__ for part in parts]
+    assert not [name for name in names if f"`{name}(" not in choosing]
+    offered = re.findall(r"^\| `(\w+)\(", choosing, re.MULTILINE)
+    assert not [name for name in offered if not hasattr(rnla, name)]
 
 
 def test_the_citation_names_this_version() -> None:

@@ -1,0 +1,70 @@
+"""The catalogue is whole: generated from its rows, and every row points at what is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import rnla
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_catalogue", ROOT / "docs" / "make_catalogue.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MAKE = generator()
+ROWS: list[dict[str, Any]] = MAKE.rows()
+
+
+NAMED = set().union(*(MAKE.words(row) for row in ROWS))
+
+
+def test_the_page_is_what_the_rows_say() -> None:
+    """If this fails: python docs/make_catalogue.py."""
+    assert (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8") == MAKE.page()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+def test_a_row_is_complete_and_points_at_files_that_exist(row: dict[str, Any]) -> None:
+    assert set(row) - {"area"} == set(MAKE.FIELDS)
+    assert all(row[field] for field in ("name", "file", "cost", "guarantee", "test", "use"))
+    paths = [path for field in ("file", "test", "oracle") for path in MAKE.files(row[field])]
+    assert not [path for path in paths if not (ROOT / path).is_file()]
+    assert all(path.startswith("tests/reference/") for path in MAKE.files(row["oracle"]))
+
+
+def test_no_name_has_two_rows() -> None:
+    names = [row["name"] for row in ROWS]
+    assert len(names) == len(set(names))
+
+
+def test_every_paper_has_its_reference() -> None:
+    references = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
+    assert not [key for row in ROWS for key in row["paper"] if f"{{{key}," not in references]
+
+
+def test_every_public_name_in_a_call_is_offered() -> None:
+    """A call that starts with ``rnla.`` or with a name and a parenthesis can be made."""
+    calls = [(row["name"], word) for row in ROWS for word in re.findall(r"rnla\.(\w+)", row["call"])]
+    assert not [(name, word) for name, word in calls if not hasattr(rnla, word)]
+
+
+def test_the_indexes_name_rows_and_tests_that_are_there() -> None:
+    theorems = MAKE.read("theorems")["theorem"]
+    assert theorems
+    for theorem in theorems:
+        for path in MAKE.files(theorem["test"]):
+            text = (ROOT / path).read_text(encoding="utf-8")
+            assert any(number in text for number in re.findall(r"\d+\.\d+", theorem["number"])), (theorem, path)
