@@ -84,6 +84,7 @@ _HOME = {
     "config_context": "config",
     "cur": "factorization.cur",
     "eigh": "factorization.eigh",
+    "eigh_by_row_extraction": "factorization.row_extraction",
     "get_config": "config",
     "interpolative": "factorization.interpolative",
     "kernel_operator": "operators.kernel",
@@ -99,6 +100,7 @@ _HOME = {
     "spectrum": "factorization.spectrum",
     "stream": "streaming",
     "svd": "factorization.svd",
+    "svd_by_row_extraction": "factorization.row_extraction",
     "svdvals": "factorization.svdvals",
 }
 

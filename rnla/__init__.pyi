@@ -34,6 +34,8 @@ from rnla.factorization.nystrom import nystrom as nystrom
 from rnla.factorization.pca import pca as pca
 from rnla.factorization.qr import qr as qr
 from rnla.factorization.rank_estimate import rank_estimate as rank_estimate
+from rnla.factorization.row_extraction import eigh_by_row_extraction as eigh_by_row_extraction
+from rnla.factorization.row_extraction import svd_by_row_extraction as svd_by_row_extraction
 from rnla.factorization.spectrum import spectrum as spectrum
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
@@ -166,6 +168,7 @@ __all__ = [
     "config_context",
     "cur",
     "eigh",
+    "eigh_by_row_extraction",
     "get_config",
     "interpolative",
     "kernel_operator",
@@ -181,5 +184,6 @@ __all__ = [
     "spectrum",
     "stream",
     "svd",
+    "svd_by_row_extraction",
     "svdvals",
 ]
