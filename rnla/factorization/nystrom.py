@@ -31,35 +31,25 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnla._xp.linalg import adjoint, cast, frobenius, zeros
+from rnla._xp.linalg import adjoint, zeros
 from rnla.checks import check_choice
-from rnla.compression.nystrom import Nystrom, leave_one_out_of_nystrom, nystrom_of_basis
-from rnla.compression.two_sided import core_of
-from rnla.error.approximation import certify_approximation
+from rnla.compression.nystrom import nystrom_of_basis
 from rnla.error.nuclear import nuclear_error
-from rnla.error.probes import lower_share, probe_residual
-from rnla.error.residual import identity_floor
-from rnla.error.spectral import SPECTRAL_PASSES
 from rnla.errors import InputError
 from rnla.factorization.driver import Certificate, Located, located, report_of, run, settle, unscaled, unscaled_error
+from rnla.factorization.nystrom_certificate import certified
 from rnla.factorization.resuming import at_home
 from rnla.factorization.search import Factored
 from rnla.factorization.signs import fix_signs
 from rnla.operators.dense import Dense
 from rnla.operators.hermitian import as_hermitian, hermitian_ledger, hermitian_only, require_no_negative_diagonal
-from rnla.operators.ledger import Ledger
 from rnla.operators.selection import take_diagonal
 from rnla.operators.sparse import Sparse
-from rnla.rangefinder.block_lanczos import BlockLanczos
 from rnla.request import Request, read_request
 from rnla.results import EighResult, ErrorEstimate, RangeBasis, Resume, Status, register_resumer, truncated_error
 from rnla.rng import Key, as_key
-from rnla.sketch import Gaussian
 
 __all__ = ["nystrom"]
-
-_LOOKS = 4
-_FAILURE = 1e-4
 
 
 def nystrom(
@@ -161,7 +151,7 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: EighResult | Non
     if min(base.shape) and (request.norm == "nuclear" or isinstance(ledger.base, (Dense, Sparse))):
         diagonal = take_diagonal(ledger)
         require_no_negative_diagonal(diagonal)
-    problem = _Nystrom(diagonal if request.norm == "nuclear" else None)
+    problem = _Nystrom(diagonal if request.norm == "nuclear" else None, request.norm)
     if min(base.shape) == 0:
         empty: EighResult = run(A, ledger, request, key, None, problem)
         return empty
@@ -192,7 +182,7 @@ def _assemble(A: Any, found: Located, basis: RangeBasis, request: Request, key: 
         assert whole is not None
         error = truncated_error(whole, search.values, rank)
     else:
-        error, rank, status = _certified(found, request, key, inside, rank, status)
+        error, rank, status = certified(found, request, key, inside, rank, status)
     if found.message:
         status = Status.DEADLINE
     report = report_of(A, found, key, rank, v)
@@ -207,119 +197,24 @@ def _assemble(A: Any, found: Located, basis: RangeBasis, request: Request, key: 
     return problem.build(search.factored, rank, op.exponent, certificate)
 
 
-def _certified(
-    found: Located, request: Request, key: Key, inside: Nystrom, rank: int, status: Status
-) -> tuple[ErrorEstimate, int, Status]:
-    """Return the error of the rank that meets what was asked, that rank, and how it ended (S4, S5)."""
-    search = found.search
-    if request.tol is None:
-        free = _free_error(found, key, inside, rank, request.norm)
-        if free is not None:
-            return free, rank, status
-    cap = len(search.values) if request.rank is None else min(request.rank, len(search.values))
-    error = _looked(found, key, inside, rank, request.norm, 1)
-    if request.tol is None:
-        return error, rank, status
-    look, step = 1, 1
-    while not error.meets(request.tol) and rank < cap and look < _LOOKS:
-        rank, step, look = min(cap, rank + step), 4 * step, look + 1
-        error = _looked(found, key, inside, rank, request.norm, look)
-    if error.meets(request.tol):
-        return error, rank, Status.MET
-    if status is Status.MET:
-        status = Status.NOT_CERTIFIED if request.rank is None or rank < request.rank else Status.RANK_CAP
-    return error, rank, status
-
-
-def _looked(found: Located, key: Key, inside: Nystrom, rank: int, norm: str, look: int) -> ErrorEstimate:
-    """Return the error of a rank from a look at the residual; without the passes for it, a bound that needs none."""
-    op = found.op
-    if op.spare_passes < (SPECTRAL_PASSES if norm == "spectral" else 1):
-        return _bound(found, inside, rank, norm)
-    v = inside.V[:, :rank]
-    left = v * cast(inside.w[:rank], v.dtype)[None, :]
-    own = key.child("nystrom-certificate", len(found.search.basis.blocks if found.search.basis else ()), look)
-    error = certify_approximation(op, left, v, norm, own, looks=look)
-    return dataclasses.replace(error, cut="sum")
-
-
-def _free_error(found: Located, key: Key, inside: Nystrom, rank: int, norm: str) -> ErrorEstimate | None:
-    """Return the estimate of the Frobenius error that costs no pass, where it is as good as one that does."""
-    op, basis = found.op, found.basis
-    assert basis is not None
-    if norm != "fro":
-        return None
-    magnitude, method = op.measure(), found.plan.method
-    if isinstance(method, BlockLanczos) and len(basis.blocks) == 1 and isinstance(method.sketch, Gaussian):
-        omega = method.test_matrix(op, basis.size, key)
-        estimate = leave_one_out_of_nystrom(basis, inside, omega)
-        if estimate is not None:
-            scale = math.hypot(frobenius(inside.w), estimate[0]) if magnitude is None else magnitude.frobenius
-            whole = _estimate(*estimate, math.nan, math.nan, scale, "leave-one-out", op)
-            return truncated_error(whole, found.search.values, rank)
-    if basis.probes is not None:
-        v = inside.V[:, :rank]
-        value, spread = probe_residual(v, v * cast(inside.w[:rank], v.dtype)[None, :], basis.probes, basis.probed)
-        columns = int(basis.probes.shape[1])
-        share = lower_share(columns, _FAILURE, complex_columns=op.dtype.kind == "c")
-        scale = math.hypot(frobenius(inside.w), value) if magnitude is None else magnitude.frobenius
-        return _estimate(value, spread, value / math.sqrt(share), _FAILURE, scale, "independent probes", op)
-    return None
-
-
-def _estimate(
-    value: float, spread: float, upper: float, failure: float, scale: float, method: str, op: Ledger
-) -> ErrorEstimate:
-    share = 1 / scale if scale > 0 else 0.0
-    return ErrorEstimate(
-        value=value * share, absolute=value, norm="fro", kind="estimated", method=method, upper=upper * share,
-        failure_probability=failure, standard_error=spread * share, floor=10 * float(np.finfo(op.dtype).eps),
-        norm_of_A=scale, residual=value, residual_upper=upper, cut="sum",
-    )  # fmt: skip
-
-
-def _bound(found: Located, inside: Nystrom, rank: int, norm: str) -> ErrorEstimate:
-    """Return the bound norm((I - P) A (I - P))_F joined to what is cut off: no pass, where norm(A)_F is known."""
-    op, basis = found.op, found.basis
-    assert basis is not None
-    magnitude, kept = op.measure(), frobenius(core_of(basis))
-    method = "the Frobenius identity of the projection"
-    if magnitude is not None:
-        scale, image = magnitude.frobenius, frobenius(basis.image)
-        floor = identity_floor(op.dtype)
-        square = (scale - image) * (scale + image) - (image - kept) * (image + kept)
-        residual = math.sqrt(max(square, (floor * scale) ** 2)) if scale > 0 else 0.0
-    elif basis.leave_one_out is not None:
-        residual, floor, method = basis.leave_one_out, 10 * float(np.finfo(op.dtype).eps), "leave-one-out"
-        scale = math.hypot(frobenius(basis.image), residual)
-    else:
-        residual, scale, floor, method = math.inf, kept, 0.0, "nothing: no pass was left"
-    known = magnitude is not None
-    # In the spectral norm the largest eigenvalue found is not above the norm of A.
-    scale = float(found.search.values.max(initial=0.0)) if norm == "spectral" else scale
-    share = 1 / scale if scale > 0 else 0.0
-    upper = residual if known else math.nan
-    whole = ErrorEstimate(
-        value=residual * share, absolute=residual, norm=norm, kind="bounded" if known else "estimated", method=method,
-        upper=upper * share, failure_probability=0.0 if known else math.nan, standard_error=math.nan, floor=floor,
-        norm_of_A=scale, residual=residual, residual_upper=upper, cut="sum",
-    )  # fmt: skip
-    return truncated_error(whole, found.search.values, rank)
-
-
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Nystrom:
     """The Nystrom approximation on the basis; `diagonal` of A where the nuclear norm is asked for."""
 
     diagonal: Any
+    norm: str
     name: ClassVar[str] = "nystrom"
 
     def asked(self) -> dict[str, Any]:
         return {}
 
     def approximation(self, basis: RangeBasis) -> RangeBasis:
-        # The projection, whose error is not below the approximation's.
-        return dataclasses.replace(basis, leave_one_out=None, leave_one_out_spread=None, factors=None)
+        # The projection, whose error is not below the approximation's.  In the Frobenius norm the squares nearly add,
+        # and what is picked so is looked at again; in the spectral norm nothing is, so the bound must hold.
+        return dataclasses.replace(
+            basis, leave_one_out=None, leave_one_out_spread=None, factors=None,
+            cut="sum" if self.norm == "spectral" else "one-sided",
+        )  # fmt: skip
 
     def certify(self, basis: RangeBasis, values: np.ndarray[Any, Any]) -> ErrorEstimate | None:
         """Return the error of the whole basis in the nuclear norm, if that was asked for."""
