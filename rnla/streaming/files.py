@@ -69,6 +69,7 @@ def save(stream: Stream, path: Any) -> None:
         "format": storage.FORMAT,
         "rnla": __version__,
         "arrays": sorted(arrays),
+        "result": {"a stream": "rnla.Stream.load reads it"},  # what rnla.load quotes when it refuses the file
         "stream": {
             "shape": list(stream.shape),
             "rank": stream.rank,

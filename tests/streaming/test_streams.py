@@ -312,6 +312,8 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     run = begun("sketchy_svd").update(piece("sketchy_svd"))
     run.save(path)
+    with pytest.raises(rnla.IntegrityError, match=r"rnla\.Stream\.load"):
+        rnla.load(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
     with pytest.raises(rnla.IntegrityError, match="digest"):
