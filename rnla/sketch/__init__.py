@@ -10,6 +10,7 @@ from typing import Any
 from rnla.errors import DTypeError, InputError
 from rnla.sketch.count_sketch import CountSketch
 from rnla.sketch.gaussian import Gaussian
+from rnla.sketch.givens_srtt import GivensSRTT
 from rnla.sketch.khatri_rao import KhatriRao
 from rnla.sketch.product import sketch_product
 from rnla.sketch.protocols import SparseTestMatrix, SupportsApply, TestMatrix
@@ -23,6 +24,7 @@ __all__ = [
     "SKETCHES",
     "CountSketch",
     "Gaussian",
+    "GivensSRTT",
     "KhatriRao",
     "Rademacher",
     "RowSampling",
@@ -43,6 +45,7 @@ SKETCHES: dict[str, type[TestMatrix]] = {
     "count_sketch": CountSketch,
     "rademacher": Rademacher,
     "srtt": SRTT,
+    "givens_srtt": GivensSRTT,
     "khatri_rao": KhatriRao,
     "row_sampling": RowSampling,
 }

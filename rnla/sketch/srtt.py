@@ -49,10 +49,35 @@ from rnla.errors import DTypeError
 from rnla.rng import Key
 from rnla.sketch.transforms import TRANSFORMS, Transform
 
-__all__ = ["SRTT"]
+__all__ = ["SRTT", "check_complex", "random_diagonal", "sampled"]
 
 Array = np.ndarray[Any, Any]
 _BLAS = 6.0  # how many times as fast a flop is in a dense product as in a transform or a sparse product, measured
+
+
+def check_complex(kind: Transform, dtype: Any, name: str) -> None:
+    """Raise `DTypeError` for a complex transform of a real matrix."""
+    if kind.is_complex and np.dtype(dtype).kind != "c":
+        raise DTypeError(
+            f"{name}(transform='fourier') is complex and the matrix is {np.dtype(dtype)}; "
+            "take transform='dct', or give A.astype(complex)"
+        )
+
+
+def random_diagonal(kind: Transform, start: int, stop: int, key: Key) -> Array:
+    """Return entries [start, stop) of a random diagonal: signs, or for a complex transform points of a circle."""
+    if not kind.is_complex:
+        return key.signs(start, stop, 1)[:, 0].astype(np.float64)
+    angle = key.uniforms(start, stop) * (2.0 * math.pi)
+    out = np.empty(len(angle), dtype=np.complex128)
+    out.real, out.imag = np.cos(angle), np.sin(angle)
+    return out
+
+
+def sampled(length: int, columns: int, key: Key) -> Array:
+    """Return the coordinates that R picks: random orders one after another, as many as there are columns."""
+    orders = [key.child("sample", i).permutation(length) for i in range(-(-columns // max(length, 1)))]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *orders])[:columns]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,7 +135,7 @@ class SRTT:
         if stop <= start or columns == 0:
             return from_host(np.zeros((max(stop - start, 0), columns), dtype=dtype), xp, device)
         length = kind.length(rows)
-        sample = self._sample(length, columns, key)
+        sample = sampled(length, columns, key)
         place = self._places(0, length, key)[start:stop]
         weights = self._weights(0, start, stop, key)
         if self.rounds == 1:
@@ -128,7 +153,7 @@ class SRTT:
         transform = 2.5 * self.rounds * length * math.log2(max(length, 1))
         if 2.0 * columns * (rows / _BLAS if stored is None else stored) < transform:
             return None
-        sample = self._sample(length, columns, key)
+        sample = sampled(length, columns, key)
         places = [self._places(step, length, key) for step in range(self.rounds)]
         ends = [rows] + [length] * (self.rounds - 1)
         real = np.empty(0, dtype=dtype).real.dtype
@@ -149,28 +174,14 @@ class SRTT:
 
     def _kind(self, dtype: Any) -> Transform:
         kind = TRANSFORMS[self.transform]
-        if kind.is_complex and np.dtype(dtype).kind != "c":
-            raise DTypeError(
-                f"SRTT(transform={self.transform!r}) is complex and the matrix is {np.dtype(dtype)}; "
-                "take transform='dct', or give A.astype(complex)"
-            )
+        check_complex(kind, dtype, type(self).__name__)
         return kind
-
-    def _sample(self, length: int, columns: int, key: Key) -> Array:
-        orders = [key.child("sample", i).permutation(length) for i in range(-(-columns // max(length, 1)))]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *orders])[:columns]
 
     def _places(self, step: int, length: int, key: Key) -> Array:
         return key.child("permutation", step).permutation(length) if self.permute else np.arange(length)
 
     def _weights(self, step: int, start: int, stop: int, key: Key) -> Array:
-        key = key.child("signs", step)
-        if not TRANSFORMS[self.transform].is_complex:
-            return key.signs(start, stop, 1)[:, 0].astype(np.float64)
-        angle = key.uniforms(start, stop) * (2.0 * math.pi)
-        out = np.empty(len(angle), dtype=np.complex128)
-        out.real, out.imag = np.cos(angle), np.sin(angle)
-        return out
+        return random_diagonal(TRANSFORMS[self.transform], start, stop, key.child("signs", step))
 
     def _columns(self, kind: Transform, length: int, sample: Array, place: Array, key: Key) -> Array:
         """Return chosen rows of the product of all rounds but the first one's signs, column by column."""

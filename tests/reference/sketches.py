@@ -56,6 +56,25 @@ def srtt(F: Array, signs: list[Array], orders: list[Array], chosen: Array, rows:
     return math.sqrt(N) * S[chosen].T[:rows]
 
 
+def rotation_chain(n: int, angles: Array, order: Array) -> Array:
+    """Theta = Pi G(1, 2; theta_1) G(2, 3; theta_2) ... G(n - 1, n; theta_(n-1)); row i of Pi picks order[i]."""
+    out = np.eye(n)[order]
+    for i, angle in enumerate(angles):
+        G = np.eye(n)
+        G[i, i] = G[i + 1, i + 1] = math.cos(angle)
+        G[i, i + 1], G[i + 1, i] = -math.sin(angle), math.sin(angle)
+        out = out @ G
+    return out
+
+
+def gsrft(F: Array, diagonals: list[Array], chains: list[Array], chosen: Array, rows: int) -> Array:
+    """Omega = sqrt(N) D'' Theta' D' Theta D F R, with the transpose of F where F is not symmetric."""
+    N = len(F)
+    D0, D1, D2 = (np.diag(d) for d in diagonals)
+    Theta, Theta1 = chains
+    return (math.sqrt(N) * D2 @ Theta1 @ D1 @ Theta @ D0 @ F.T @ np.eye(N)[:, chosen])[:rows]
+
+
 def sparse_stack(positions: Array, signs: Array, sizes: list[int]) -> Array:
     """Blocks of columns side by side, each with one sign in a row, times the square root of the block's size."""
     rows = len(positions)

@@ -26,6 +26,7 @@ FOURIER: dict[str, sketch.TestMatrix] = {
     "fourier": rnla.SRTT("fourier"),
     "srft": rnla.SRTT("fourier", permute=False),
     "fourier twice": rnla.SRTT("fourier", rounds=2),
+    "gsrft": rnla.GivensSRTT("fourier"),
 }
 ALL = {**TABLE, **OTHERS, **FOURIER}
 

@@ -53,6 +53,26 @@ def test_fourier_in_place_is_the_papers_srft() -> None:
     assert np.allclose(np.abs(found), 1, rtol=1e-14)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 13])
+@pytest.mark.parametrize("transform", MATRICES)
+def test_with_rotations_it_is_the_papers_gsrft(transform: str, rows: int) -> None:
+    key, columns = Key(11), 7
+    length = 2 ** math.ceil(math.log2(rows)) if transform == "hadamard" else rows
+    diagonals = []
+    for step in range(3):
+        own = key.child("signs", step)
+        diagonals.append(phases(own, length) if transform == "fourier" else own.signs(0, length, 1)[:, 0])
+    chains = []
+    for step in (1, 2):
+        angles = 2 * math.pi * key.child("angles", step).uniforms(0, length - 1)
+        order = np.argsort(key.child("permutation", step).words(0, length), kind="stable")
+        chains.append(oracle.rotation_chain(length, angles, order))
+    samples = [np.argsort(key.child("sample", i).words(0, length), kind="stable") for i in range(columns)]
+    expected = oracle.gsrft(MATRICES[transform](length), diagonals, chains, np.concatenate(samples)[:columns], rows)
+    found = rnla.GivensSRTT(transform).tile(0, rows, rows, columns, key, dtype="complex128")
+    assert np.abs(found - expected).max() <= 1e-13
+
+
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_transforms_are_unitary_and_their_roads_agree(transform: str) -> None:
     kind = TRANSFORMS[transform]
@@ -69,9 +89,9 @@ def test_transforms_are_unitary_and_their_roads_agree(transform: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [rnla.SRTT(), rnla.SRTT("hadamard"), rnla.SRTT("fourier"), rnla.SRTT(rounds=2)], ids=repr
+    "part", [rnla.SRTT(), rnla.SRTT("hadamard"), rnla.SRTT("fourier"), rnla.SRTT(rounds=2), rnla.GivensSRTT()], ids=repr
 )
-def test_columns_are_orthogonal_and_the_norm_is_known(part: rnla.SRTT) -> None:
+def test_columns_are_orthogonal_and_the_norm_is_known(part: Any) -> None:
     """Its norm is sqrt(N) exactly; with all columns, and with twice as many, it keeps every norm exactly."""
     for columns in (5, 32, 64):
         omega = part.tile(0, 32, 32, columns, Key(2), dtype="complex128")

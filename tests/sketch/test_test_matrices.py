@@ -183,6 +183,7 @@ REFUSED = {
     "no stacks": (lambda: rnla.SparseStack(nnz=0), rnla.InputError, "nnz=0"),
     "half a stack": (lambda: rnla.SparseStack(nnz=0.5), rnla.DTypeError, "nnz must be an integer"),
     "sine": (lambda: rnla.SRTT("dst"), rnla.InputError, "'dct', 'hadamard', 'fourier'"),
+    "turns": (lambda: rnla.GivensSRTT("haar"), rnla.InputError, "'dct', 'hadamard', 'fourier'"),
     "no rounds": (lambda: rnla.SRTT(rounds=0), rnla.InputError, "rounds=0"),
     "perhaps": (lambda: rnla.SRTT(permute="no"), rnla.DTypeError, "permute"),
     "no factors": (lambda: rnla.KhatriRao(()), rnla.InputError, "empty"),
