@@ -19,53 +19,30 @@ from pathlib import Path
 
 import numpy as np
 
-import rnla
-from examples.halko_martinsson_tropp import style
-from examples.halko_martinsson_tropp.laplace import LEVELS, adaptive_run, contours, single_layer
+from examples.halko_martinsson_tropp import adaptive, style
+from examples.halko_martinsson_tropp.laplace import LEVELS, contours, single_layer
 from rnla.rng import Key
 
 TOLERANCES = [1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12]
-ROUNDING = 1e-14  # above what the computed singular values and residuals are wrong by
 
 
-def check(s: np.ndarray, estimate: np.ndarray, error: np.ndarray) -> None:
+def check(s: np.ndarray, run: adaptive.Run) -> None:
     """Raise where the curves do not have the shape of the paper's."""
     for index, level in LEVELS.items():
         assert abs(np.log10(s[index - 1]) - level) < 0.1, (index, s[index - 1])
-    clear = s[: len(error)] > ROUNDING
-    least, e, f = s[: len(error)][clear], error[clear], estimate[clear]
-    assert np.all(e >= least * (1 - 1e-9) - ROUNDING)
-    assert np.all(e <= 100 * least)
-    assert np.median(e / least) <= 10
-    assert np.all(f >= e)
-    assert 8 <= np.median(f / e) <= 25
-    floor = error[np.flatnonzero(~clear)[0] + 20 :]
+    adaptive.check(s, run)
+    down = int(np.argmax(s < adaptive.ROUNDING))
+    floor = run.error[down + 20 :]
     assert floor.size > 0, "the run ends before the error is down at rounding"
-    assert floor.max() < 1e-14
-
-
-def library_bases(A: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """Return (columns, own bound, error) of the bases that the library finds for some tolerances, checked."""
-    part = rnla.AdaptiveSampling(probes=5, block_size=5)
-    found = []
-    for tol in TOLERANCES:
-        result = rnla.svd(A, tol=tol, norm="spectral", method=part, rng=0)
-        U, values, Vh = result
-        assert np.linalg.norm(A - (U * values) @ Vh, 2) <= tol
-        basis = result.resume.basis
-        assert basis.bound is not None
-        error = float(np.linalg.norm(A - basis.basis @ (basis.basis.T @ A), 2))
-        assert s[basis.size] * (1 - 1e-9) - ROUNDING <= error <= min(basis.bound, 100 * s[basis.size])
-        found.append((basis.size, basis.bound, error))
-    return np.array(found)
+    assert floor.max() < adaptive.ROUNDING
 
 
 def main(small: bool, out: Path) -> Path:
     A, steps = single_layer(), 130 if small else 150
     s = np.linalg.svd(A, compute_uv=False)
-    run = adaptive_run(A, steps, Key(0))
-    check(s, run.estimate, run.error)
-    sizes, bounds, errors = library_bases(A, s).T
+    run = adaptive.adaptive_run(A, steps, Key(0))
+    check(s, run)
+    bases = adaptive.library_bases(A, A, s, TOLERANCES)
     ratio = np.median(run.estimate[:80] / run.error[:80])
     print(f"errors 1e-5, 1e-10 at l = {np.argmax(run.error < 1e-5)}, {np.argmax(run.error < 1e-10)}; f/e {ratio:.1f}")
 
@@ -76,16 +53,7 @@ def main(small: bool, out: Path) -> Path:
         left.annotate(name, nodes[25], xytext=(5, 4), textcoords="offset points", color=colour, fontsize=11)
     left.set(aspect="equal", title="Contours", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
     left.grid(visible=False)
-
-    columns = np.arange(steps + 1)
-    right.semilogy(columns, run.estimate, color=style.RED, linestyle="--", label=r"estimate $f_\ell$")
-    right.semilogy(columns, run.error, color=style.BLUE, label=r"error $e_\ell=\Vert(I-QQ^*)A\Vert$")
-    right.semilogy(columns, s[: steps + 1], color=style.BLACK, linestyle=":", label=r"least error $\sigma_{\ell+1}$")
-    right.semilogy(sizes, bounds, "o", color=style.RED, markerfacecolor="white", label="AdaptiveSampling: its bound")
-    right.semilogy(sizes, errors, "o", color=style.BLUE, markerfacecolor="white", label="AdaptiveSampling: its error")
-    right.set(xlabel=r"columns $\ell$ of the basis", ylabel="spectral norm", xlim=(0, steps), ylim=(1e-18, 1e2))
-    right.set_title("Algorithm 4.2, one run")
-    right.legend()
+    adaptive.draw(right, s, run, bases)
     return style.save(figure, out, "figure_7_2")
 
 

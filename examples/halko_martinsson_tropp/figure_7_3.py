@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from examples.halko_martinsson_tropp import style
-from examples.halko_martinsson_tropp.laplace import adaptive_run, single_layer
+from examples.halko_martinsson_tropp.adaptive import adaptive_run
+from examples.halko_martinsson_tropp.laplace import single_layer
 from rnla.rng import Key
 
 COLUMNS = [25, 50, 75, 100]

@@ -39,21 +39,22 @@ def test_every_experiment_is_in_the_list() -> None:
 def test_a_curve_of_another_shape_is_refused() -> None:
     """An estimate that is no bound, an error under the least possible one, and an error that does not fall."""
     from examples.halko_martinsson_tropp import figure_7_2
-    from examples.halko_martinsson_tropp.laplace import adaptive_run, single_layer
+    from examples.halko_martinsson_tropp.adaptive import Run, adaptive_run
+    from examples.halko_martinsson_tropp.laplace import single_layer
     from rnla.rng import Key
 
     A = single_layer()
     s = np.linalg.svd(A, compute_uv=False)
     run = adaptive_run(A, 125, Key(0))
-    figure_7_2.check(s, run.estimate, run.error)
+    figure_7_2.check(s, run)
     for estimate, error in ((run.error / 2, run.error), (run.estimate, s[:126] / 2), (run.estimate, 1e-6 + run.error)):
         with pytest.raises(AssertionError):
-            figure_7_2.check(s, estimate, error)
+            figure_7_2.check(s, Run(estimate, error))
 
 
 def test_the_adaptive_run_is_the_error_of_an_orthonormal_basis() -> None:
     """With as many columns as rows nothing is left; before, the error is not under the optimum."""
-    from examples.halko_martinsson_tropp.laplace import adaptive_run
+    from examples.halko_martinsson_tropp.adaptive import adaptive_run
     from rnla.rng import Key
 
     A = np.diag(0.5 ** np.arange(12.0))
