@@ -60,7 +60,7 @@ def ratios(A: Array, s: Array, approximation: Array, k: int) -> tuple[float, flo
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--rank", type=int, default=20)
     parser.add_argument("--dtype", default="float64")
