@@ -43,7 +43,7 @@ _PARTS = 16
 # Columns from which on sparse products are faster than dense ones, measured: as many as the rearrangement of a row of
 # A is worth, and for each entry in a row of Omega as many more as BLAS is faster at a flop.
 _NARROW, _BLAS = 32, 5
-_DENSE_BYTES = 1 << 23  # of rows of a sparse matrix that are made dense for a transform
+_DENSE_BYTES = 1 << 20  # of rows of a sparse matrix that are made dense for a transform
 
 
 def sketch_product(op: Ledger | Adjoint, sketch: TestMatrix, columns: int, key: Key, beside: Any = None) -> Any:
@@ -231,7 +231,7 @@ def _sparse_adjoint(omega: Any, op: Any) -> Array:
 
 
 def _sparse_transformed(apply: Callable[[Array], Any], columns: int, op: Any) -> Array:
-    """Return A Omega from rows of A that are made dense, a few megabytes at a time."""
+    """Return A Omega from rows of A that are made dense, a megabyte at a time."""
     m, n = op.shape
     out = np.empty((m, columns), dtype=op.dtype)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,20 @@ def test_the_ledger_applies_a_function_as_one_counted_and_checked_pass() -> None
         scaled = Ledger(as_operator(held))
         assert scaled.apply(lambda op: 1 / 0, 1) is None
         assert scaled.counts.passes == 0
+
+
+@pytest.mark.parametrize("name", ["srtt", "sparse_stack"])
+def test_memory_stays_bounded_beside_a_large_matrix(name: str, tmp_path: Path) -> None:
+    """Beside the result and Omega in CSR, blocks only: under a quarter of A, held, mapped or sparse but nearly full."""
+    m, n, columns = 1500, 2048, 160
+    A = np.ones((m, n))
+    held = [A, on_disk(A, tmp_path, "C"), scipy.sparse.csr_array(A)]
+    for matrix in held[: 3 if name == "srtt" else 2]:
+        ledger = Ledger(as_operator(matrix))
+        ledger.measure()
+        with rnla.config_context(threads=1):
+            tracemalloc.start()
+            sketch_product(ledger, ALL[name], columns, Key(0))
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert peak - m * columns * 8 <= A.nbytes / 4
