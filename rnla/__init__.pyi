@@ -27,6 +27,7 @@ from rnla.errors import ToleranceNotMet as ToleranceNotMet
 from rnla.factorization.cholesky import cholesky as cholesky
 from rnla.factorization.cur import cur as cur
 from rnla.factorization.eigh import eigh as eigh
+from rnla.factorization.generalized_nystrom import generalized_nystrom as generalized_nystrom
 from rnla.factorization.interpolative import interpolative as interpolative
 from rnla.factorization.lu import lu as lu
 from rnla.factorization.norm_estimate import norm_estimate as norm_estimate
@@ -44,9 +45,11 @@ from rnla.operators.kernel import GaussianKernel as GaussianKernel
 from rnla.operators.kernel import LaplaceKernel as LaplaceKernel
 from rnla.operators.kernel import MaternKernel as MaternKernel
 from rnla.operators.kernel import kernel_operator as kernel_operator
+from rnla.orth import CQRRPT as CQRRPT
 from rnla.orth import TSQR as TSQR
 from rnla.orth import CholeskyQR2 as CholeskyQR2
 from rnla.orth import HouseholderQR as HouseholderQR
+from rnla.orth import RandCholeskyQR as RandCholeskyQR
 from rnla.rangefinder import Adaptive as Adaptive
 from rnla.rangefinder import AdaptiveSampling as AdaptiveSampling
 from rnla.rangefinder import BlockKrylov as BlockKrylov
@@ -104,6 +107,7 @@ __all__ = [
     "BlockLanczos",
     "BlockQB",
     "BudgetError",
+    "CQRRPT",
     "CURResult",
     "CholeskyQR2",
     "CholeskyResult",
@@ -137,6 +141,7 @@ __all__ = [
     "PowerIteration",
     "QRResult",
     "Rademacher",
+    "RandCholeskyQR",
     "RandomPivoting",
     "RandomlyPivotedQR",
     "RangeCorange",
@@ -169,6 +174,7 @@ __all__ = [
     "cur",
     "eigh",
     "eigh_by_row_extraction",
+    "generalized_nystrom",
     "get_config",
     "interpolative",
     "kernel_operator",

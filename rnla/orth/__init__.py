@@ -4,14 +4,17 @@
 """
 
 from rnla.orth.cholesky_qr import CholeskyQR2
+from rnla.orth.cqrrpt import CQRRPT
 from rnla.orth.householder import HouseholderQR
 from rnla.orth.protocols import Orthonormalizer
+from rnla.orth.rand_cholesky_qr import RandCholeskyQR
 from rnla.orth.tsqr import TSQR
 
-__all__ = ["ORTHONORMALIZERS", "CholeskyQR2", "HouseholderQR", "Orthonormalizer", "TSQR"]
+__all__ = ["CQRRPT", "ORTHONORMALIZERS", "CholeskyQR2", "HouseholderQR", "Orthonormalizer", "RandCholeskyQR", "TSQR"]
 
 ORTHONORMALIZERS: dict[str, Orthonormalizer] = {
     "householder": HouseholderQR(),
     "cholesky_qr2": CholeskyQR2(),
     "tsqr": TSQR(),
+    "rand_cholesky_qr": RandCholeskyQR(),
 }

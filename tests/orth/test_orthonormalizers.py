@@ -11,7 +11,7 @@ import pytest
 
 from rnla._xp.namespace import to_host
 from rnla.config import config_context
-from rnla.orth import CholeskyQR2, HouseholderQR, Orthonormalizer
+from rnla.orth import CholeskyQR2, HouseholderQR, Orthonormalizer, RandCholeskyQR
 from rnla.orth.cholesky_qr import gram
 from rnla.orth.extend import orthonormalize_against
 from rnla.orth.tsqr import TSQR
@@ -20,7 +20,9 @@ from rnla.testing import check_orthonormalizer, haar
 from rnla.testing.orthonormalizers import panels
 
 Array = np.ndarray[Any, Any]
-PARTS = [HouseholderQR(), CholeskyQR2(), CholeskyQR2(fallback=HouseholderQR()), TSQR(), TSQR(block_rows=8)]
+PARTS = [
+    HouseholderQR(), CholeskyQR2(), CholeskyQR2(fallback=HouseholderQR()), TSQR(), TSQR(block_rows=8), RandCholeskyQR(),
+]  # fmt: skip
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
 
