@@ -9,13 +9,13 @@ S1. T = X^H Y, Hermitian; T = Z diag(t) Z^H.  A value t_i below -1e-2 sqrt(eps) 
     operator that solves a system inside, says that A is not semidefinite.
 S2. shift = 4 eps max(t), and 4 times the largest of -t_i, which rounding has made.
 S3. F = (Y + shift X) Z diag(t + shift)^(-1/2), so that F F^H is the approximation of A + shift I.
-S4. F = V diag(sigma) W^H by QR and the SVD of the triangle; w = max(sigma^2 - shift, 0) [tropp2017]_.
+S4. F = V diag(sigma) W^H by QR and the SVD of the triangle; w = max(sigma^2 - shift, 0) [tropp2017b]_.
 
 Cost: 14 n l^2 + O(l^3) flops; no look at A.
 
 Guarantee: A - V diag(w) V^H lies between 0 and (I - P) A (I - P), P = X X^H, up to the shift, so its error is not
 above that of the projection in any unitarily invariant norm, and it is the projection's with half a power step more
-(`tests/factorization/test_nystrom.py`, against `tests/reference/tropp2017_nystrom.py`).
+(`tests/factorization/test_nystrom.py`, against `tests/reference/tropp2017b.py`).
 
 Differences from the papers: (1) the eigenvalues of T take the place of its Cholesky factor: they tell a matrix that is
 not semidefinite, and divide columns instead of solving with a triangle that may be near singular; (2) the shift is

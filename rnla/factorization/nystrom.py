@@ -5,7 +5,7 @@ rank that meets a tolerance.
 
 S1. Coerce A; it must be square, Hermitian, and its diagonal not negative; read the request; plan.
 S2. Find a basis X with Y = A X (the plan's range finder, or `BlockLanczos`).
-S3. F F^H = Y (X^H Y)^+ Y^H in the shifted form, F = V diag(sigma) W^H [halko2011]_ (5.5), [tropp2017]_.
+S3. F F^H = Y (X^H Y)^+ Y^H in the shifted form, F = V diag(sigma) W^H [halko2011]_ (5.5), [tropp2017b]_.
 S4. Pick the rank; cut the smallest eigenvalues off.
 S5. Certify what is left: in the nuclear norm by the trace; for `BlockLanczos(depth=1)`, one product with A in all,
     and nothing asked of the error, by leave-one-out; else the residual is looked at (`rnla.error.approximation`).

@@ -104,7 +104,7 @@ def _errors_of_all_ranks(op: Ledger, inside: Nystrom, cap: int) -> list[ErrorEst
                 residual=value * scale,
                 residual_upper=upper * scale,
                 cut="sum",
-            )  # fmt: skip
+            )
         )
     return found
 

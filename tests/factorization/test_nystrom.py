@@ -23,7 +23,7 @@ from rnla.results import RangeBasis
 from rnla.rng import Key
 from rnla.testing import SPECTRA, haar, hermitian_matrix, optimal_error, optimal_rank, spectrum
 from tests.reference.halko2011_hermitian import eigenvalue_decomposition_via_nystrom
-from tests.reference.tropp2017_nystrom import fixed_rank_psd, leave_one_out
+from tests.reference.tropp2017b import fixed_rank_psd, leave_one_out
 from tests.reference.tropp2023_nysbki import nystrom_block_krylov
 
 Array = np.ndarray[Any, Any]
