@@ -24,7 +24,7 @@ import numpy as np
 
 from rnla._xp.linalg import eps_of, frobenius, is_complex
 from rnla.error.probes import PROBES, lower_share, probe_residual
-from rnla.error.residual import explicit_residual, frobenius_difference, identity_floor
+from rnla.error.residual import explicit_residual, frobenius_difference, identity_floor, identity_rounding
 from rnla.error.spectral import SPECTRAL_PASSES, spectral_bound
 from rnla.operators.algebra import Adjoint
 from rnla.operators.ledger import Ledger
@@ -104,8 +104,9 @@ def certify(
             return _exact(0.0, 0.0, "fro", "a zero matrix", 0.0), basis
         difference = frobenius_difference(magnitude.frobenius, basis.image)
         if difference is not None:
-            floor = identity_floor(op.dtype)
-            return _exact(difference, magnitude.frobenius, "fro", "the Frobenius identity", floor), basis
+            floor, scale = identity_floor(op.dtype), magnitude.frobenius
+            rounding = math.hypot(difference / scale, identity_rounding(op.dtype)) - difference / scale
+            return _exact(difference, scale, "fro", "the Frobenius identity", floor, rounding), basis
     if basis.leave_one_out is not None and tol is None:
         value, spread = basis.leave_one_out, basis.leave_one_out_spread or 0.0
         scale = _norm(magnitude, energy, value)
