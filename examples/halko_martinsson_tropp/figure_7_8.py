@@ -24,13 +24,13 @@ from scipy.stats import gaussian_kde
 from examples.halko_martinsson_tropp import style
 from examples.halko_martinsson_tropp.laplace import single_layer
 from rnla.rng import Key
-from rnla.sketch import SRTT, Gaussian
+from rnla.sketch import SRTT, Gaussian, GivensSRTT
 
 COLUMNS = [25, 50, 75, 100]
 KEPT = 115
 ROUNDING = 1e-14
 Draw = Callable[[int, int, Key], np.ndarray]
-SRFT = SRTT("fourier", permute=False)
+SRFT, GSRFT = SRTT("fourier", permute=False), GivensSRTT("fourier")
 
 
 def gaussian(n: int, size: int, key: Key) -> np.ndarray:
@@ -48,22 +48,9 @@ def srft(n: int, size: int, key: Key) -> np.ndarray:
     return SRFT.tile(0, n, n, size, key, dtype=np.complex128)
 
 
-def _rotated(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return X times a random permutation and a chain of n - 1 random rotations of neighbouring coordinates."""
-    n = X.shape[1]
-    X = X[:, rng.permutation(n)]
-    for i, angle in enumerate(2 * np.pi * rng.random(n - 1)):
-        c, s = np.cos(angle), np.sin(angle)
-        X[:, i], X[:, i + 1] = c * X[:, i] + s * X[:, i + 1], c * X[:, i + 1] - s * X[:, i]
-    return X
-
-
 def gsrft(n: int, size: int, key: Key) -> np.ndarray:
     """Return D'' G' D' G D F R with chains G and G' of rotations and random unit factors D' and D''."""
-    rng = np.random.default_rng(key.child("rotations").philox_key())
-    X = np.diag(np.exp(2j * np.pi * rng.random(n)))
-    X = _rotated(X, rng) * np.exp(2j * np.pi * rng.random(n))
-    return _rotated(X, rng) @ srft(n, size, key)
+    return GSRFT.tile(0, n, n, size, key, dtype=np.complex128)
 
 
 KINDS: dict[str, Draw] = {"Gaussian": gaussian, "Haar": haar, "SRFT": srft, "GSRFT": gsrft}

@@ -64,9 +64,10 @@ def test_the_adaptive_run_is_the_error_of_an_orthonormal_basis() -> None:
     assert run.error[0] == 1
 
 
-def test_without_scikit_learn_the_picture_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_learn_the_data_are_generated(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
+    from examples.halko_martinsson_tropp.figure_7_6 import data
     from examples.halko_martinsson_tropp.patches import picture, weights
 
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
@@ -77,3 +78,7 @@ def test_without_scikit_learn_the_picture_is_generated(monkeypatch: pytest.Monke
     A = weights(image)
     assert abs(A - A.T).max() == 0
     assert np.abs(np.linalg.eigvalsh(A.toarray())).max() == pytest.approx(1)
+    B, source = data(True)
+    assert (B.shape, source) == ((256, 1200), "generated")
+    assert np.linalg.norm(B, 2) == pytest.approx(1)
+    assert np.ptp(np.linalg.norm(B, axis=0)) < 1e-12
