@@ -15,6 +15,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 import rnla
+from benchmarks import interpolative_tolerance
 from rnla._xp.namespace import to_host
 from rnla.testing import SPECTRA, matrix, optimal_error
 from tests.reference import skeletons
@@ -159,14 +160,17 @@ def test_a_tolerance_is_never_missed(axis: str, tol: float) -> None:
             assert result.error.meets(tol)
 
 
-def test_a_tolerance_is_met_over_many_draws_where_scipy_misses_it() -> None:
-    """The spectrum 0.9^j on which SciPy's randomized decomposition misses its eps several times over."""
+def test_a_tolerance_is_met_over_many_draws() -> None:
+    """The spectrum 0.9^j, on which SciPy's randomized decomposition misses its eps several times over: the benchmark."""
     A = matrix("exponential", 120, 90, rng=0)
     whole = np.linalg.norm(A, 2)
     for seed in range(25):
         for tol in (1e-2, 1e-5):
             result = rnla.interpolative(A, tol=tol, norm="spectral", rng=seed)
             assert np.linalg.norm(A - result.C @ result.X, 2) <= tol * whole
+    lines = interpolative_tolerance.measure(60, 45, 2, (1e-3,))
+    assert [line.method for line in lines] == ["SciPy", "rnla"]
+    assert max(lines[1].ratios) <= 1
 
 
 def test_the_rank_for_a_tolerance_is_that_of_pivoted_qr() -> None:
