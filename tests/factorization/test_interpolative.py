@@ -161,7 +161,7 @@ def test_a_tolerance_is_never_missed(axis: str, tol: float) -> None:
 
 
 def test_a_tolerance_is_met_over_many_draws() -> None:
-    """The spectrum 0.9^j, on which SciPy's randomized decomposition misses its eps several times over: the benchmark."""
+    """The spectrum 0.9^j, on which SciPy's randomized decomposition misses its eps by far: the benchmark."""
     A = matrix("exponential", 120, 90, rng=0)
     whole = np.linalg.norm(A, 2)
     for seed in range(25):
