@@ -178,7 +178,40 @@ def _plan(A: Any, rank: Any = None, tol: Any = None) -> Any:
     return rnla.plan(A, rank, tol=tol)
 
 
-ENTRIES: dict[str, Callable[..., Any]] = {"svd": _svd, "plan": _plan, "extend": _extend}
+def _semidefinite(A: Any) -> Any:
+    """Return the Gram matrix of a NumPy matrix of numbers; what is not one is passed on to be refused."""
+    if isinstance(A, np.ma.MaskedArray) and not np.ma.is_masked(A):
+        return np.ma.MaskedArray(_semidefinite(np.asarray(A.data)))
+    if type(A) is not np.ndarray or A.ndim != 2 or A.dtype.kind not in "fc" or A.dtype.itemsize > 16:
+        return A
+    return (A.conj().T @ A).astype(A.dtype) if min(A.shape) else np.zeros((0, 0), dtype=A.dtype)
+
+
+def _eigh(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.eigh(_semidefinite(A), rank, tol=tol, rng=1)
+
+
+def _nystrom(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.nystrom(_semidefinite(A), rank, tol=tol, rng=1)
+
+
+def _svdvals(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.svdvals(A, rank, tol=tol, rng=1)
+
+
+def _pca(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.pca(A, rank, tol=tol, rng=1)
+
+
+ENTRIES: dict[str, Callable[..., Any]] = {
+    "svdvals": _svdvals,
+    "pca": _pca,
+    "svd": _svd,
+    "plan": _plan,
+    "extend": _extend,
+    "eigh": _eigh,
+    "nystrom": _nystrom,
+}
 every_entry = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
 
 

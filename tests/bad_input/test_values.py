@@ -433,6 +433,63 @@ def test_A14_one_entry_is_the_whole_matrix(shape: tuple[int, int], sketch: str) 
     assert np.allclose((U * s) @ Vh, A, rtol=0, atol=1e-13)
 
 
-@pytest.mark.skip(reason="eigh and nystrom do not exist yet, and svd asks for no symmetry")
-def test_A15_nearly_hermitian_and_indefinite() -> None:
-    pytest.fail("to be written with eigh and nystrom")
+FUNCTIONS = {"eigh": rnla.eigh, "nystrom": rnla.nystrom}
+HERMITIAN_METHODS = ["auto", "subspace_iteration", "full_svd"]
+
+
+def hermitian(values: Any, n: int = 48, dtype: str = "float64") -> np.ndarray[Any, Any]:
+    vectors = np.linalg.qr(decaying((n, n), dtype, n))[0][:, : len(values)]
+    A = (vectors * np.asarray(values)) @ vectors.conj().T
+    return ((A + A.conj().T) / 2).astype(dtype)
+
+
+@every_dtype
+@pytest.mark.parametrize("method", HERMITIAN_METHODS)
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_A15_hermitian_up_to_rounding_is_hermitian(function: Any, method: str, dtype: str) -> None:
+    A = hermitian([3.0, 2.0, 1.0], dtype=dtype)
+    unit = np.finfo(dtype).eps
+    A[0, 1] += 8 * unit * np.abs(A).max()
+    w = function(A, 3, method=METHODS[method], rng=0).w
+    assert np.abs(host(w) - [3, 2, 1]).max() <= 100 * unit
+
+
+@every_dtype
+@pytest.mark.parametrize("method", HERMITIAN_METHODS)
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_A15_nearly_hermitian_is_refused_with_the_place(function: Any, method: str, dtype: str) -> None:
+    A = hermitian([3.0, 2.0, 1.0], dtype=dtype)
+    A[30, 7] += 1e-3
+    with assert_untouched(A), pytest.raises(rnla.InputError, match=r"not Hermitian.*(30, 7|7, 30).*use svd"):
+        function(A, 3, method=METHODS[method], rng=0)
+    with pytest.raises(rnla.InputError, match="not Hermitian"):
+        function(Operator(A), 3, method=rnla.SubspaceIteration(), rng=0)
+
+
+@every_dtype
+@pytest.mark.parametrize("method", HERMITIAN_METHODS)
+def test_A15_indefinite_is_for_eigh_and_not_for_nystrom(method: str, dtype: str) -> None:
+    A = hermitian([3.0, -2.0, 1.0], dtype=dtype)
+    assert np.abs(host(rnla.eigh(A, 3, method=METHODS[method], rng=0).w) - [3, -2, 1]).max() <= 1e-5
+    A += (2 * np.eye(48)).astype(dtype) * np.abs(A).max()  # a diagonal that tells nothing
+    A -= (4 * hermitian([1.0], dtype=dtype)).astype(dtype)
+    with assert_untouched(A), pytest.raises(rnla.InputError, match=r"not positive semidefinite.*eigh"):
+        rnla.nystrom(A, 20, method=METHODS[method], rng=0)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf], ids=["nan", "inf"])
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_A15_what_is_not_finite_is_named_before_symmetry(function: Any, bad: float, tmp_path: Path) -> None:
+    A = hermitian([3.0, 2.0, 1.0])
+    A[17, 3] = bad
+    np.save(tmp_path / "a.npy", A)
+    for given in (A, strict(A), tensor(A), Operator(A), scipy.sparse.csr_array(A), str(tmp_path / "a.npy")):
+        with pytest.raises(rnla.NonFiniteError, match="NaN or infinity"):
+            function(given, 3, rng=0)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_A15_rectangular_is_refused(function: Any) -> None:
+    for shape in ((5, 3), (3, 5), (0, 4)):
+        with pytest.raises(rnla.InputError, match=rf"square; this one is {shape[0]} x {shape[1]}.*svd"):
+            function(np.ones(shape), 1)
