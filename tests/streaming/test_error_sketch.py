@@ -67,18 +67,20 @@ def test_bounds_fail_no_more_often_than_they_say(dtype: Any) -> None:
     A = matrix([1.0, 0.3] + [1e-3] * 10, 20, 15, dtype=dtype, rng=3)
     norm, s = np.linalg.norm(A), np.linalg.svd(A, compute_uv=False)
     tails = np.sqrt(np.append(np.cumsum((s**2)[::-1])[::-1], 0.0)) / norm
-    bounds = scree = squares = 0.0
+    bounds = norms = scree = squares = 0.0
     for seed in range(runs):
         run = rnla.stream(A.shape, 1, error_columns=2, dtype=dtype, rng=seed).update(A)
         found = look(run)
         measured = dataclasses.replace(found.measured, failure=failure)
         true = float(np.linalg.norm(A - found.s[0] * np.outer(found.u[:, 0], found.vh[0])))
         bounds += true / norm > measured.estimate(1).upper
+        norms += measured.least_norm() > norm
         squares += (measured.errors[1] / true) ** 2
         seen = measured.scree()
         head = slice(0, len(seen.upper))
         scree += not ((seen.lower <= tails[head] * (1 + 1e-9)) & (tails[head] <= seen.upper * (1 + 1e-9))).all()
     assert bounds <= scipy.stats.binom.ppf(1 - 3e-5, runs, failure)
+    assert norms <= scipy.stats.binom.ppf(1 - 3e-5, runs, failure / 2)
     assert scree <= scipy.stats.binom.ppf(1 - 3e-5, runs, 1.5 * failure)
     # Unbiased: the mean of the squared ratios is 1, with variance at most 2 / (b q runs) each.
     spread = math.sqrt(2 / (2 * (2 if dtype == np.complex128 else 1) * runs))

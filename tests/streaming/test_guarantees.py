@@ -59,6 +59,15 @@ def test_the_nystrom_sketch_is_the_paper_s(dtype: Any) -> None:
     assert (np.linalg.eigvalsh(A - formed(run.finish())) >= -1e-12).all()  # never above A
 
 
+def test_the_shift_of_the_nystrom_sketch_is_taken_off_again() -> None:
+    """Past the rank of A the eigenvalues are those of the shift alone, which is larger than rounding."""
+    x = matrix([1.0, 0.5], 400, 2, rng=1)
+    run = rnla.stream((400, 400), 3, method=rnla.NystromSketch(k=40), rng=3).update(x @ x.T)
+    shift = 400**0.5 * np.finfo(float).eps * np.linalg.norm(run.sketches["Y"]) / 20  # norm of the orthonormal sketch
+    with pytest.warns(rnla.RankWarning):
+        assert run.finish().s[2] < 0.5 * shift
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_the_joint_cores_are_the_paper_s(dtype: Any) -> None:
     """The Hermitian minimiser, and the minimiser from both sides, each from one dense least-squares system."""
