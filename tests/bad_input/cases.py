@@ -203,7 +203,27 @@ def _pca(A: Any, rank: Any = None, tol: Any = None) -> Any:
     return rnla.pca(A, rank, tol=tol, rng=1)
 
 
+def _qr(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.qr(A, rank, tol=tol, rng=1)
+
+
+def _lu(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.lu(A, rank, tol=tol, rng=1)
+
+
+def _interpolative(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.interpolative(A, rank, tol=tol, rng=1)
+
+
+def _cur(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.cur(A, rank, tol=tol, rng=1)
+
+
 ENTRIES: dict[str, Callable[..., Any]] = {
+    "qr": _qr,
+    "lu": _lu,
+    "interpolative": _interpolative,
+    "cur": _cur,
     "svdvals": _svdvals,
     "pca": _pca,
     "svd": _svd,
