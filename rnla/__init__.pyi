@@ -74,6 +74,9 @@ from rnla.results import SingularValues as SingularValues
 from rnla.results import Status as Status
 from rnla.results import SVDResult as SVDResult
 from rnla.results import TwoSidedID as TwoSidedID
+from rnla.results.batched_result import BatchedEighResult as BatchedEighResult
+from rnla.results.batched_result import BatchedQRResult as BatchedQRResult
+from rnla.results.batched_result import BatchedSVDResult as BatchedSVDResult
 from rnla.results.norm_estimate import NormEstimate as NormEstimate
 from rnla.results.rank_estimate import RankEstimate as RankEstimate
 from rnla.results.spectrum import Spectrum as Spectrum
@@ -103,6 +106,9 @@ __all__ = [
     "AdaptiveRandomizedPivoting",
     "AdaptiveSampling",
     "BackendError",
+    "BatchedEighResult",
+    "BatchedQRResult",
+    "BatchedSVDResult",
     "BlockKrylov",
     "BlockLanczos",
     "BlockQB",

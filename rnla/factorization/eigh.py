@@ -41,6 +41,7 @@ from rnla._xp.namespace import device_of, is_numpy, namespace_of
 from rnla.checks import check_choice
 from rnla.compression.two_sided import core_of, times, two_sided
 from rnla.errors import AccuracyWarning, InputError
+from rnla.factorization.batched import batched_eigh, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
 from rnla.factorization.nystrom import nystrom
 from rnla.factorization.search import Factored
@@ -74,7 +75,8 @@ def eigh(
     Parameters
     ----------
     A : matrix, shape (n, n)
-        Everything that `svd` takes, and Hermitian; an operator needs no product with its adjoint.  Never changed.
+        Everything that `svd` takes, stacks (..., n, n) too, and Hermitian; an operator needs no product with its
+        adjoint.  Never changed.
     rank : int, optional
         Eigenpairs wanted; with `tol`, the most of them.
     tol : float, optional
@@ -137,6 +139,12 @@ def eigh(
     >>> w.round(12).tolist()
     [-4.0, 3.0]
     """
+    if is_stack(A):
+        stacked: Any = batched_eigh(
+            A, rank, tol=tol, energy=energy, which=which, psd=psd, norm=norm, oversampling=oversampling,
+            power_iterations=power_iterations, sketch=sketch, method=method, on_failure=on_failure, rng=rng,
+        )  # fmt: skip
+        return stacked  # type: ignore[no-any-return]
     check_choice("which", which, ("magnitude", "largest"))
     if not isinstance(psd, (bool, np.bool_)):
         raise InputError(f"psd={psd!r} must be True or False")

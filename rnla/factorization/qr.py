@@ -30,6 +30,7 @@ from rnla._xp.linalg import zeros
 from rnla._xp.namespace import device_of, from_host, namespace_of
 from rnla._xp.pivoting import pivoted_qr
 from rnla.compression.projection import project
+from rnla.factorization.batched import batched_qr, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
 from rnla.factorization.low_rank_svd import svd_of_low_rank
 from rnla.factorization.search import Factored
@@ -60,7 +61,7 @@ def qr(
     Parameters
     ----------
     A : matrix, shape (m, n)
-        Everything that `svd` takes.  Never changed.
+        Everything that `svd` takes, stacks (..., m, n) too.  Never changed.
     rank : int, optional
         Columns of Q wanted; with `tol`, the most of them.
     tol : float, optional
@@ -110,6 +111,12 @@ def qr(
     >>> pivots.tolist(), bool(np.allclose(Q @ R, A[:, pivots]))
     ([1, 0, 2], True)
     """
+    if is_stack(A):
+        stacked: Any = batched_qr(
+            A, rank, tol=tol, energy=energy, norm=norm, oversampling=oversampling, power_iterations=power_iterations,
+            sketch=sketch, method=method, on_failure=on_failure, rng=rng,
+        )  # fmt: skip
+        return stacked  # type: ignore[no-any-return]
     key = as_key(rng)
     op = as_operator(A)
     request = read_request(

@@ -18,17 +18,17 @@ __all__ = ["fix_signs", "row_phases"]
 
 
 def _pivot(columns: Any) -> tuple[Any, Any]:
-    """Return the first entry of largest modulus in each column, and its modulus."""
+    """Return the first entry of largest modulus in each column of each matrix, and its modulus."""
     xp = namespace_of(columns)
     modulus = xp.abs(columns)
-    top = xp.max(modulus, axis=0)
+    top = xp.max(modulus, axis=-2)
     # Entries that tie but for rounding count as ties.
-    near = modulus >= top[None, :] * (1 - math.sqrt(eps_of(columns.dtype)))
-    first = xp.argmax(xp.astype(near, xp.int32) if not is_numpy(xp) else near.astype("i4"), axis=0)
-    rows = int(columns.shape[0])
+    near = modulus >= top[..., None, :] * (1 - math.sqrt(eps_of(columns.dtype)))
+    first = xp.argmax(xp.astype(near, xp.int32) if not is_numpy(xp) else near.astype("i4"), axis=-2)
+    rows = int(columns.shape[-2])
     index = xp.arange(rows) if is_numpy(xp) else xp.arange(rows, device=device_of(columns))
-    chosen = xp.where(index[:, None] == first[None, :], columns, xp.zeros_like(columns))
-    return xp.sum(chosen, axis=0), top
+    chosen = xp.where(index[:, None] == first[..., None, :], columns, xp.zeros_like(columns))
+    return xp.sum(chosen, axis=-2), top
 
 
 def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
@@ -36,8 +36,8 @@ def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
 
     Parameters
     ----------
-    u : array, shape (m, k)
-    vh : array, shape (k, n)
+    u : array, shape (..., m, k)
+    vh : array, shape (..., k, n)
 
     Examples
     --------
@@ -50,7 +50,7 @@ def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
         return u, vh
     xp = namespace_of(u)
     v = xp.conj(vh.mT) if is_complex(vh.dtype) else vh.mT
-    m, n = int(u.shape[0]), int(v.shape[0])
+    m, n = int(u.shape[-2]), int(v.shape[-2])
     if m == n:
         (pu, tu), (pv, tv) = _pivot(u), _pivot(v)
         pivot = xp.where(tv > tu * (1 + math.sqrt(eps_of(u.dtype))), pv, pu)
@@ -58,7 +58,7 @@ def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
         pivot = _pivot(u if m < n else v)[0]
     phase = _phases(pivot)
     back = xp.conj(phase) if is_complex(phase.dtype) else phase
-    return u * back[None, :], vh * phase[:, None]
+    return u * back[..., None, :], vh * phase[..., :, None]
 
 
 def _phases(pivot: Any) -> Any:

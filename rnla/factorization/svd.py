@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from rnla._xp.linalg import zeros
 from rnla.compression.projection import project
+from rnla.factorization.batched import batched_svd, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
 from rnla.factorization.low_rank_svd import svd_of_low_rank
 from rnla.factorization.search import Factored
@@ -55,6 +56,7 @@ def svd(
         A NumPy array or one of any library of the array standard (torch, CuPy, ...), a SciPy sparse
         matrix, a memmap, the path of an ``.npy`` file, an HDF5, Zarr or Dask array, a
         `LinearOperator` or anything with ``shape`` and ``@`` and an adjoint.  Never changed.
+        An array (..., m, n) is a stack of matrices, and the result a `BatchedSVDResult`.
     rank : int, optional
         Singular values wanted; with `tol`, the most of them.
     tol : float, optional
@@ -128,6 +130,12 @@ def svd(
     >>> s.shape, result.error.value <= 1e-3
     ((10,), True)
     """
+    if is_stack(A):
+        stacked: Any = batched_svd(
+            A, rank, tol=tol, energy=energy, norm=norm, oversampling=oversampling, power_iterations=power_iterations,
+            sketch=sketch, method=method, on_failure=on_failure, rng=rng,
+        )  # fmt: skip
+        return stacked  # type: ignore[no-any-return]
     key = as_key(rng)
     op = as_operator(A)
     request = read_request(

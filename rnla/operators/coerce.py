@@ -33,7 +33,7 @@ from rnla.operators.rowblocks import RowBlocks
 from rnla.operators.sources import open_npy
 from rnla.operators.sparse import Sparse
 
-__all__ = ["as_operator", "compute_dtype"]
+__all__ = ["as_operator", "compute_dtype", "warn_of_wide_integers"]
 
 _KEPT = {"float32", "float64", "complex64", "complex128"}
 _WIDENED = {"float16": "float32", "bfloat16": "float32"}
@@ -81,7 +81,8 @@ def _check_2d(shape: Any) -> None:
         raise InputError(f"a matrix has two dimensions; got shape {tuple(shape)}{hint}")
 
 
-def _warn_of_wide_integers(a: Any) -> None:
+def warn_of_wide_integers(a: Any) -> None:
+    """Warn of integers that float64 does not hold exactly."""
     name = str(a.dtype).rpartition(".")[2]
     if name in {"int64", "uint64"} and math.prod(a.shape):
         xp = namespace_of(a)
@@ -111,7 +112,7 @@ def _from_ndarray(a: np.ndarray[Any, Any]) -> LinearOperator:
     if isinstance(a, np.memmap):
         return in_blocks(a, dtype)
     a = a.view(np.ndarray)
-    _warn_of_wide_integers(a)
+    warn_of_wide_integers(a)
     return Dense(a, dtype)
 
 
@@ -128,7 +129,7 @@ def _from_array(a: Any) -> LinearOperator:
         raise DTypeError(f"a torch tensor of layout {a.layout} is not taken; pass a SciPy sparse matrix or an operator")
     _check_2d(a.shape)
     dtype = compute_dtype(a.dtype)
-    _warn_of_wide_integers(a)
+    warn_of_wide_integers(a)
     return Dense(a, dtype)
 
 
@@ -185,7 +186,7 @@ def as_operator(A: Any) -> LinearOperator:
         _check_2d(A.shape)
         dtype = compute_dtype(A.dtype)
         if isinstance(getattr(A, "data", None), np.ndarray) and A.data.dtype == A.dtype:  # not lists or dictionaries
-            _warn_of_wide_integers(A.data)
+            warn_of_wide_integers(A.data)
         return Sparse(A, dtype)
     if is_dask(A):
         _check_2d(A.shape)

@@ -102,7 +102,11 @@ def test_B2_single_row_and_column(shape: tuple[int, int], dtype: str, method: st
 
 # ------------------------------------------------------------------------------------------------- B3, B4
 WRONG_RANKS = {
-    "above-min": (31, rnla.InputError, r"rank=31 is larger than min\(m, n\)=30 of the [39]0 x 30 matrix; ask for rank=30"),
+    "above-min": (
+        31,
+        rnla.InputError,
+        r"rank=31 is larger than min\(m, n\)=30 of the [39]0 x 30 matrix; ask for rank=30",
+    ),
     "negative": (-1, rnla.InputError, "rank=-1 must be at least 0"),
     "float": (2.0, rnla.DTypeError, "rank must be an integer, got 2.0 of type float"),
     "true": (True, rnla.DTypeError, "rank must be an integer, got True of type bool"),
@@ -183,11 +187,9 @@ class Shaped:
 NOT_2D = {
     "0-D": lambda: np.array(3.0),
     "1-D": lambda: np.arange(4.0),
-    "3-D": lambda: np.zeros((2, 3, 4)),
     "1-D-list": lambda: [1.0, 2.0],
     "3-D-list": lambda: [[[1.0]]],
     "1-D-strict": lambda: strict(np.arange(4.0)),
-    "3-D-strict": lambda: strict(np.zeros((2, 3, 4))),
     "0-D-torch": lambda: tensor(np.array(3.0)),
     "1-D-torch": lambda: tensor(np.arange(4.0)),
     "1-D-coo": lambda: scipy.sparse.coo_array(np.arange(4.0)),
@@ -204,6 +206,18 @@ def test_B5_not_a_matrix(make: Any, entry: Any) -> None:
     with pytest.raises(rnla.InputError, match=re.escape(f"two dimensions; got shape {shape}")) as caught:
         entry(A, 1)
     assert ("A[:, None]" in str(caught.value)) == (len(shape) == 1)
+
+
+@every_entry
+@pytest.mark.parametrize(
+    "make", [lambda: np.zeros((2, 3, 4)), lambda: strict(np.zeros((2, 3, 4)))], ids=["numpy", "strict"]
+)
+def test_B5_a_stack_is_taken_by_the_factorizations_only(make: Any, entry: Any) -> None:
+    if entry is rnla.svd:
+        assert entry(make(), 1).shape == (2, 3, 4)
+        return
+    with pytest.raises(rnla.InputError, match=re.escape("two dimensions; got shape (2, 3, 4)")):
+        entry(make(), 1)
 
 
 THINGS = {"float": 3.0, "none": None, "h5": "a.h5", "dict": {1: 2}, "object": object(), "numpy-float": np.float64(1)}
