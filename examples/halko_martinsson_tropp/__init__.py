@@ -3,6 +3,7 @@
 Each script draws one figure and checks its shape:
 
     python -m examples.halko_martinsson_tropp.figure_7_2 [--small] [--out FOLDER]
+    python -m examples.halko_martinsson_tropp [--small] [--out FOLDER]             # all of them
 
 | script             | figure                                                                            |
 |--------------------|-----------------------------------------------------------------------------------|

@@ -11,6 +11,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from threadpoolctl import threadpool_limits
 
 # Okabe and Ito's colours, which can be told apart without red or green; each has its marker and its line.
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = "#222222", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
@@ -61,4 +62,5 @@ def command_line(document: str | None, main: Callable[[bool, Path], Path]) -> No
     parser.add_argument("--small", action="store_true", help="a few seconds instead of minutes")
     parser.add_argument("--out", type=Path, default=Path(), help="folder of the picture (default: here)")
     given = parser.parse_args()
-    print(f"drawn in {main(given.small, given.out)}")
+    with threadpool_limits(1):  # the matrices are small, and threads would wait for each other
+        print(f"drawn in {main(given.small, given.out)}")
