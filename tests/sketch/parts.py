@@ -11,7 +11,7 @@ from rnla.sketch import SKETCHES
 TABLE: dict[str, sketch.TestMatrix] = {word: made() for word, made in SKETCHES.items()}
 OTHERS: dict[str, sketch.TestMatrix] = {
     "one sparse sign": rnla.SparseSign(nnz=1),
-    "many sparse signs": rnla.SparseSign(nnz=40),
+    "many sparse signs": rnla.SparseSign(nnz=20),
     "two stacks": rnla.SparseStack(nnz=2),
     "stacks of one column": rnla.SparseStack(nnz=300),
     "hadamard": rnla.SRTT("hadamard"),

@@ -28,7 +28,6 @@ MEASURED = {
     "8 signs": (rnla.SparseSign(nnz=8), 0.31, 0.50),
     "dct": (rnla.SRTT(), 0.31, 0.53),
     "dct twice in place": (rnla.SRTT(rounds=2, permute=False), 0.30, 0.52),
-    "dct after rotations": (rnla.GivensSRTT(), 0.30, 0.52),
     "two factors": (rnla.KhatriRao(2), 0.21, 0.40),
 }
 LOST = {
