@@ -93,6 +93,7 @@ _HOME = {
     "generalized_nystrom": "factorization.generalized_nystrom",
     "get_config": "config",
     "interpolative": "factorization.interpolative",
+    "jackknife": "factorization.jackknife",
     "kernel_operator": "operators.kernel",
     "load": "storage",
     "lu": "factorization.lu",

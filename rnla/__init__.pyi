@@ -29,6 +29,7 @@ from rnla.factorization.cur import cur as cur
 from rnla.factorization.eigh import eigh as eigh
 from rnla.factorization.generalized_nystrom import generalized_nystrom as generalized_nystrom
 from rnla.factorization.interpolative import interpolative as interpolative
+from rnla.factorization.jackknife import jackknife as jackknife
 from rnla.factorization.lu import lu as lu
 from rnla.factorization.norm_estimate import norm_estimate as norm_estimate
 from rnla.factorization.nystrom import nystrom as nystrom
@@ -183,6 +184,7 @@ __all__ = [
     "generalized_nystrom",
     "get_config",
     "interpolative",
+    "jackknife",
     "kernel_operator",
     "load",
     "lu",
