@@ -24,7 +24,7 @@ CALLS = {
 }
 
 
-def check(meter: Meter, call: Any, given: Any) -> None:
+def check_stays(meter: Meter, call: Any, given: Any) -> None:
     result = call(given)
     assert result.rank == RANK
     assert meter.crossings > 0
@@ -37,10 +37,10 @@ def check(meter: Meter, call: Any, given: Any) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_torch_tensors_stay(name: str, torch_meter: Meter) -> None:
     torch = pytest.importorskip("torch")
-    check(torch_meter, CALLS[name], torch.from_numpy(matrix()))
+    check_stays(torch_meter, CALLS[name], torch.from_numpy(matrix()))
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_strict_arrays_stay(name: str, strict_meter: Meter) -> None:
     library = pytest.importorskip("array_api_strict")
-    check(strict_meter, CALLS[name], library.asarray(matrix(), device=library.Device("device1")))
+    check_stays(strict_meter, CALLS[name], library.asarray(matrix(), device=library.Device("device1")))

@@ -170,7 +170,7 @@ def test_adaptive_randomized_pivoting_draws_by_volume() -> None:
 def test_randomly_pivoted_qr_keeps_its_expected_error() -> None:
     """E norm(G - Q Q^H G)_F^2 <= (1 + e) tail_r^2 for k >= r / e + r log(1 / (e t)); mean of 200 draws.
 
-    Alarm rate: the mean was 0.68 of tail_r^2 with a standard error of 0.005, against a bound of 2: below 1e-9.
+    The mean was 0.68 of tail_r^2 with a standard error of 0.005, against a bound of 2: alarm rate below 1e-9.
     """
     A = matrix("exponential", 60, 50, rng=8)
     _, s, vh = np.linalg.svd(A, full_matrices=False)

@@ -27,7 +27,7 @@ def eps_of(dtype: Any) -> float:
     return float(np.finfo(dtype).eps)
 
 
-def check(x: Array, found: tuple[Any, Any, Any]) -> int:
+def check_pivoted(x: Array, found: tuple[Any, Any, Any]) -> int:
     """Hold a pivoted QR to orthonormality, shape and residual; return the rank that it found."""
     q, r, pivots = to_host(found[0]), to_host(found[1]), found[2]
     assert q.dtype == r.dtype == x.dtype
@@ -52,9 +52,8 @@ def test_hard_panels_in_every_library(dtype: str) -> None:
     for name, x in panels(dtype):
         if name in {"graded below eps", "graded to eps", "columns of many scales", "rank deficient"}:
             continue  # cut at the rank: looked at below
-        ranks = {
-            check(x, CQRRPT().factor(there(np.array(x)))) for there in (np.asarray, torch.from_numpy, strict.asarray)
-        }
+        given = [there(np.array(x)) for there in (np.asarray, torch.from_numpy, strict.asarray)]
+        ranks = {check_pivoted(x, CQRRPT().factor(one)) for one in given}
         assert len(ranks) == 1, name
         expected = {"zero": 0, "repeated columns": 4, "columns of zeros": 7, "no columns": 0, "no rows": 0}
         assert ranks == {expected.get(name, x.shape[1])}, name
@@ -64,7 +63,7 @@ def test_hard_panels_in_every_library(dtype: str) -> None:
 def test_rank_sixty_of_a_hundred(dtype: str) -> None:
     x = matrix(np.linspace(1, 0.5, 60), 3000, 100, dtype=dtype)
     q, r, pivots = CQRRPT().factor(x)
-    assert check(x, (q, r, pivots)) == 60
+    assert check_pivoted(x, (q, r, pivots)) == 60
     assert np.linalg.norm(q.conj().T.astype(np.complex128) @ q - np.eye(60)) <= 8 * 60 * eps_of(dtype)
 
 
@@ -73,8 +72,8 @@ def test_rank_sixty_of_a_hundred(dtype: str) -> None:
 def test_every_spectrum_stays_orthonormal(spectrum: str, dtype: str) -> None:
     """Single precision included: graded spectra leave triangles of condition 1/eps, which one Cholesky factor loses."""
     x = matrix(spectrum, 600, 40, dtype=dtype, rng=3)
-    check(x, CQRRPT().factor(x))
-    check(x, CQRRPT(sketch=Gaussian(), ratio=1.3, seed=4).factor(x))
+    check_pivoted(x, CQRRPT().factor(x))
+    check_pivoted(x, CQRRPT(sketch=Gaussian(), ratio=1.3, seed=4).factor(x))
 
 
 def test_the_diagonal_is_near_lapacks() -> None:
