@@ -144,7 +144,7 @@ def tables(seeds: range) -> str:
     parts = []
     for certificate in CERTIFICATES:
         parts += [
-            f"### {certificate[0].upper() + certificate[1:]}",
+            f"### {certificate[:1].upper() + certificate[1:] if '_' not in certificate else certificate}",
             "",
             "| spectrum | 5 % | median | 95 % | bound / true | misses |",
             "| --- | --- | --- | --- | --- | --- |",

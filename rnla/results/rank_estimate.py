@@ -54,7 +54,8 @@ class RankEstimate:
         between = "" if self.certain else f", between {self.lower} and {self.upper}"
         what = "share of the squared norm" if self.rule == "energy" else "values above"
         noise = "" if self.noise is None else f", noise {self.noise:.4g}"
-        chance = f", but with probability {self.failure_probability:.0e}" if self.failure_probability else ""
+        sure = "certain" if self.certain else "between them"
+        chance = f"; {sure} but with probability {self.failure_probability:.0e}" if self.failure_probability else ""
         return f"rank {self.rank}{between} (by {self.rule}: {what} {self.threshold:.4g}{noise}{chance})"
 
     __repr__ = __str__
