@@ -101,6 +101,10 @@ class _Work:
     def sides(self) -> tuple[int, int]:
         return int(self.array.shape[1]), int(self.array.shape[2])
 
+    def passes(self, size: int | None) -> int:
+        """Return the stacked products that a basis takes, or 1 for a complete factorization."""
+        return 1 if size is None else 2 * (self.part.power_iterations + 1) + 1
+
     def piece(self, index: Array, size: int | None) -> _Piece:
         """Factor the items with these places, ascending, on bases of `size` columns, or completely (S3)."""
         tick()
@@ -123,6 +127,7 @@ class _Work:
         width = int(found.values.shape[1])
         width = width if self.request.rank is None else min(width, self.request.rank)
         done = self.problem.finish(found, table["rank"], width)
+        table["passes"] = self.passes(size) + (residuals[2] == "the explicit residual").astype(np.int64)
         keep = int(table["rank"].max(initial=0))
         return _Piece(index, _each(done, lambda x: x[..., :keep]), table)
 
@@ -194,22 +199,41 @@ def _sizes(work: _Work) -> list[int | None]:
     return [*sizes, limit if 2 * limit < short else None]
 
 
-def _pieces(work: _Work) -> tuple[list[_Piece], list[int]]:
+@dataclasses.dataclass(slots=True, eq=False)
+class _Rounds:
+    """The bases that were tried, the passes over every item, and whether `max_passes` left no further one."""
+
+    sizes: list[int]
+    products: int
+    passes: Array
+    used_up: bool = False
+
+
+def _pieces(work: _Work) -> tuple[list[_Piece], _Rounds]:
     """Factor all items: those that miss a tolerance go on to the next size."""
     waiting = np.arange(int(work.array.shape[0]))
     done: list[_Piece] = []
-    rounds: list[int] = []
+    rounds = _Rounds([], 0, np.zeros(len(waiting), dtype=np.int64))
     if not len(waiting) or min(work.sides) == 0:
         return done, rounds
     on_host = is_numpy(namespace_of(work.array))
     threads = get_config().threads if on_host else 1
+    allowed = get_config().max_passes
     sizes = _sizes(work)
-    for size in sizes:
+    for place, size in enumerate(sizes):
         ranges = even_ranges(len(waiting), _PARTS if on_host else 1)
         items = [(waiting[part], size) for part in ranges]
         made = run(lambda item: work.piece(*item), items, threads)
-        rounds.append(min(work.sides) if size is None else size)
+        columns = min(work.sides) if size is None else size
+        rounds.sizes.append(columns)
+        rounds.products += columns * work.passes(size)
+        for piece in made:
+            rounds.passes[piece.index] += piece.table["passes"]
         last = size is sizes[-1]
+        if not last and allowed is not None:
+            # Each item may look at its residual once more in the next round.
+            rounds.used_up = int(rounds.passes.max()) + work.passes(sizes[place + 1]) + 1 > allowed
+        last |= rounds.used_up
         missed: list[Array] = []
         for piece in made:
             met = (piece.table["met"] & piece.table["enough"]) | last
@@ -241,7 +265,7 @@ def _wide(x: Any, k: int) -> Any:
     return namespace_of(x).concat([x, zeros((*(int(s) for s in x.shape[:-1]), missing), x)], axis=-1)
 
 
-def _assembled(A: Any, work: _Work, pieces: list[_Piece], rounds: list[int], started: float) -> Any:
+def _assembled(A: Any, work: _Work, pieces: list[_Piece], rounds: _Rounds, started: float) -> Any:
     """Return the result: pieces joined in the order of the stack, in one shape (S5)."""
     xp, device = namespace_of(work.array), device_of(work.array)
     count = int(work.array.shape[0])
@@ -270,6 +294,7 @@ def _assembled(A: Any, work: _Work, pieces: list[_Piece], rounds: list[int], sta
         name: shaped[name] for name in names
     })  # fmt: skip
     failed = Status.NOT_CERTIFIED if work.request.rank is None else Status.RANK_CAP
+    failed = Status.PASSES if rounds.used_up else failed
     met = bool(table["met"].all())
     common = {
         "ranks": shaped["rank"].astype(np.int64), "error": errors, "status": Status.MET if met else failed,
@@ -318,18 +343,16 @@ def unscaled_items(values: Any, exponents: Array) -> Any:
     return grown
 
 
-def _report(A: Any, work: _Work, rounds: list[int], table: dict[str, Array], k: int, started: float) -> Report:
+def _report(A: Any, work: _Work, rounds: _Rounds, table: dict[str, Array], k: int, started: float) -> Report:
     xp = namespace_of(work.array)
-    each = 2 * (work.part.power_iterations + 1) + 1 if work.part is not None else 1
-    short = min(work.sides)
-    passes = sum(each if size < short else 1 for size in rounds)
     given, home = (str(x.dtype).rpartition(".")[2] for x in (A, work))
     shape: Any = (*work.batch, *work.sides)
     scaled = int(np.count_nonzero(table["exponent"]))
     notes = (f"{scaled} items were computed with times a power of two, and scaled back",) if scaled else ()
     return Report(
-        plan=work.plan, shape=shape, rank=k, size=max(rounds, default=0), blocks=tuple(rounds), passes=passes, scans=1,
-        products=sum(size * (each if size < short else 1) for size in rounds), seed=work.key.seed,
+        plan=work.plan, shape=shape, rank=k, size=max(rounds.sizes, default=0),
+        blocks=tuple(rounds.sizes), passes=int(rounds.passes.max(initial=0)), scans=len(rounds.sizes),
+        products=rounds.products, seed=work.key.seed,
         dtype_path=given if given == home else f"{given} -> {home}", backend=backend_name(xp),
         device="" if is_numpy(xp) else str(device_of(work.array)), copies=(),
         numerical_rank=min(k, int(table["numerical"].min(initial=k))), deterministic=is_numpy(xp),

@@ -465,6 +465,25 @@ def test_arguments_are_checked_before_any_work() -> None:
         rnla.svd(A, 1)
 
 
+def test_passes_are_counted_and_limited() -> None:
+    A = spectra(70, 60)
+    plain = quiet(rnla.svd, A, 5, method=RANDOM, rng=0)
+    assert plain.report.passes == 2 * 3 + 1 + 1  # the items whose error is small show their residual
+    assert rnla.svd(A[1:2, :1], 5, method=RANDOM, rng=0).report.passes == 7
+    assert (plain.report.size, plain.report.products) == (15, 15 * 7)
+    full = quiet(rnla.svd, A, 5, method=rnla.FullSVD())
+    assert (full.report.passes, full.report.scans) == (1, 1)
+    with rnla.config_context(max_passes=10):
+        with pytest.raises(rnla.ToleranceNotMet, match="max_passes was used up"):
+            rnla.svd(A, tol=0.05, method=rnla.Adaptive(block_size=8), rng=0)
+        kept = rnla.svd(A, tol=0.05, method=rnla.Adaptive(block_size=8), rng=0, on_failure="return")
+        with pytest.raises(rnla.BudgetError, match="max_passes"):
+            rnla.svd(A, 5, method=rnla.SubspaceIteration(power_iterations=7))
+    assert kept.report.passes <= 10
+    assert set(kept.statuses.ravel()) == {"MET", "PASSES"}
+    assert np.all((kept.error.upper <= 0.05) == (kept.statuses == "MET"))
+
+
 def test_a_part_that_is_not_hermitian_counts_as_error() -> None:
     A = hermitian(20)
     A[0, 0, 3, 4] += 1e-13
