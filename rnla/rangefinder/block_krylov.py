@@ -257,7 +257,7 @@ def _stable_range(basis: Any, seed: Any, size: int, level: float, orth: Orthonor
 
     The singular values of the triangle say what is more than rounding, and which directions are the largest.
     """
-    seed = seed[:, : int(basis.shape[0]) - int(basis.shape[1])]
+    seed = seed[:, : min(int(seed.shape[1]), int(basis.shape[0]) - int(basis.shape[1]))]
     q, triangle = orth.factor(project_out(basis, seed))
     u, s, _ = svd(triangle)
     kept = min(size, int(seed.shape[1]))

@@ -1,17 +1,18 @@
-"""QB with Gram matrices and shifted power iterations: products only, at half the digits [feng2024]_ (farPCA).
+"""QB with Gram matrices and shifted power iterations: products only, at half the digits [feng2023]_ (farPCA).
 
 Problem: as `BlockQB`, where a moderate tolerance is enough and products are all that is cheap.
 
 For every block, with the basis Q and B = Q^H A from before; H = A^H A - B^H B:
 
-S1. Omega with n rows and b columns; alpha = 0.
+S1. Omega with n rows and b columns, orthonormalized by its Gram matrix; alpha = 0.
 S2. q times: W = H Omega - alpha Omega [A^H A Omega is one pass where A can]; Omega = W V S^-1 from the eigenvalues
     S^2 and vectors V of the Gram matrix W^H W; alpha = (alpha + the smallest of S) / 2 where that is larger.
 S3. Y = A Omega - Q (B Omega); Q_i = an orthonormal basis of the range of Y from its Gram matrix; B_i = Q_i^H A.
 S4. norm(A)_F^2 - norm(B_1)_F^2 - ... is the squared error.
 
-The shift makes a step separate singular values better at the same products: it takes alpha from all eigenvalues of H,
-and those below 2 alpha in modulus do not grow.
+The shift makes a step separate singular values better at the same products: with orthonormal Omega, alpha stays below
+half the b-th eigenvalue of H, so that of H - alpha the leading b are still the leading ones, and their ratios to the
+others are larger.
 
 Cost: q + 2 passes a block where A gives A^H A in one (2 q + 2 else), 2 q + 2 products of its columns; no QR of a panel
 but the check of S3.
@@ -24,7 +25,8 @@ Tested as `tests/rangefinder/test_gram_qb.py`.
 Differences from the paper: (1) Q_i is orthonormalized against Q in every block instead of solving with the Gram
 matrix of all Y at the end: the basis is orthonormal and its image exact, at one product with A^H Q_i, which takes the
 place of the paper's with A^H Y_i; (2) hence S4 is the plain identity instead of a trace; (3) the goal decides when to
-stop; (4) eigenvalues under eps of the largest are raised to that before dividing.
+stop; (4) eigenvalues under eps of the largest are raised to that before dividing; (5) Omega is orthonormalized first,
+so that the first step sets the shift of the second.
 
 When: dense A in blocks of rows, tol >= 1e-5.  When not: small tolerances; then `BlockQB` or `Adaptive`.
 """
@@ -156,15 +158,12 @@ class GramQB:
         if start is None and size >= r:
             x = complete_basis(op, r, CholeskyQR2(), key)
         else:
-            omega, shift = self.sketch.tile(0, p, p, size, key, **like_of(op)), 0.0  # S1
-            for step in range(self.power_iterations):  # S2
+            omega, shift = _gram_orthonormalized(self.sketch.tile(0, p, p, size, key, **like_of(op)))[0], 0.0  # S1
+            for _ in range(self.power_iterations):  # S2
                 w, _ = other.normal_product(omega)
                 w = outside_gram(w, start, omega)
                 omega, smallest = _gram_orthonormalized(w - shift * omega if shift else w)
-                if step > 0 and smallest > shift:
-                    shift = (shift + smallest) / 2
-                elif step == 0:
-                    shift = smallest / 2
+                shift = max(shift, (shift + smallest) / 2)
             y = deflated(riding.rmatmat(omega), start, omega)  # S3
             x = orthonormalize_against(
                 None if start is None else start.basis, _gram_orthonormalized(y)[0], CholeskyQR2(), key

@@ -12,9 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from rnla._xp.namespace import namespace_of
+from rnla.operators.algebra import Adjoint
 from rnla.operators.verify import require_adjoint
 from rnla.rangefinder.protocols import Riders
 from rnla.rng import Key
+from rnla.sketch import TestMatrix
+from rnla.sketch.product import sketch_product
 
 __all__ = ["Riding"]
 
@@ -68,6 +71,16 @@ class Riding:
         self._back = w[:, size:]
         self._test()
         return w[:, :size]
+
+    def sketched(self, sketch: TestMatrix, columns: int, key: Key) -> Any:
+        """Return A^H Omega by the fastest road for the test matrix; half of the test rides along (S2)."""
+        other: Any = self._view.base if isinstance(self._view, Adjoint) else Adjoint(self._view)
+        if self._tested or self._back is not None:
+            return sketch_product(other, sketch, columns, key)
+        w = sketch_product(other, sketch, columns, key, beside=self._h_out)
+        self._back = w[:, columns:]
+        self._test()
+        return w[:, :columns]
 
     def normal_product(self, x: Any) -> tuple[Any, Any]:
         """Return (A^H A X, A X), in one pass where the matrix can."""

@@ -3,7 +3,7 @@
 Problem: an orthonormal basis Q that captures most of the range of A, at the price of one product with A.
 
 S1. Omega with n rows and `size` columns.
-S2. Y = A Omega.
+S2. Y = A Omega, by the transform of the test matrix where it has one and A is read in blocks.
 S3. Q = orth(Y).
 S4. The image A^H Q (the paper's B, adjoint), which Algorithm 5.1 makes next.
 
@@ -15,8 +15,8 @@ Cost: 2 passes and 2 products of `size` columns, 4 m size^2 flops of panel algeb
 Guarantee: Theorem 9.1 for every Omega; for a Gaussian one Theorems 10.5 and 10.6 in the mean and 10.7, 10.8 and
 Corollary 10.9 with a stated probability.  Tested as `tests/rangefinder/test_sketched_range.py`.
 
-Differences from the paper: (1) A Omega is multiplied as it stands; with `SRTT` that is the subspace of Algorithm
-4.5 without its fast product; (2) with ``space="row"`` it is the algorithm for the adjoint of A.
+Differences from the paper: (1) with ``space="row"`` it is the algorithm for the adjoint of A; (2) the trigonometric
+transform of `SRTT`, for Algorithm 4.5, is a real one for real A.
 
 When: singular values fall fast, or two passes are all there is.  When not: a slow spectrum, where one power
 iteration buys more than any oversampling.
@@ -62,7 +62,7 @@ class SketchedRange:
     Parameters
     ----------
     sketch : TestMatrix
-        Omega; with one that multiplies fast this is the fast range finder.
+        Omega; with ``"srtt"`` this is the fast range finder.
     oversampling : int or None
         Columns beyond the rank; None: max(10, rank / 2).
     space : {"row", "column"} or None
@@ -128,15 +128,15 @@ class SketchedRange:
         p, r = view.shape
         key = key.child("test-matrix", 0 if start is None else len(start.blocks))
         riding = Riding(view, riders if start is None else Riders(), key, like_of(op))
-        omega = self.sketch.tile(0, p, p, size, key, **like_of(op))  # S1
         fields: dict[str, Any] = {}
         if start is not None:
-            y = deflated(riding.rmatmat(omega), start, omega)
+            omega = self.sketch.tile(0, p, p, size, key, **like_of(op))
+            y = deflated(riding.sketched(self.sketch, size, key), start, omega)
             x = orthonormalize_against(start.basis, y, self.orthonormalizer, key)
         elif size >= r:
             x = complete_basis(op, r, self.orthonormalizer, key)
         else:
-            x, triangle = self.orthonormalizer.factor(riding.rmatmat(omega))  # S2, S3
+            x, triangle = self.orthonormalizer.factor(riding.sketched(self.sketch, size, key))  # S1-S3
             estimate = leave_one_out_of_range(triangle) if riders.leave_one_out and self.leaves_one_out else None
             if estimate is not None:
                 fields = {"leave_one_out": estimate[0], "leave_one_out_spread": estimate[1]}

@@ -64,7 +64,9 @@ def first_block(op: Ledger, start: Any, drawn: Any, orth: Orthonormalizer) -> An
     if is_complex(start.dtype) and not is_complex(drawn.dtype):
         raise DTypeError("start is complex and A is real; pass the real part, or A as a complex array")
     size, have = int(drawn.shape[1]), int(start.shape[1])
-    columns = orth.factor(cast(start, drawn.dtype))[0][:, :size] if have <= start.shape[0] else drawn[:, :0]
+    if have > start.shape[0]:
+        raise InputError(f"start has {have} columns of {start.shape[0]} rows, more than can be independent")
+    columns = orth.factor(cast(start, drawn.dtype))[0][:, : min(have, size)]
     # At the norm of a drawn column, so that neither kind drowns the other in a block.
     columns = columns * math.sqrt(int(start.shape[0]))
     return op.xp.concat([columns, drawn[:, int(columns.shape[1]) :]], axis=1)

@@ -61,6 +61,7 @@ def check_range_finder(
     part: RangeFinder,
     *,
     shapes: Sequence[tuple[int, int]] = ((70, 50), (50, 70), (60, 60), (40, 100)),
+    dtypes: Sequence[str] = _DTYPES,
     xp: Any = NUMPY,
     device: Any = None,
     rng: Any = 0,
@@ -72,6 +73,8 @@ def check_range_finder(
     part : RangeFinder
     shapes : sequence of tuple
         Of the matrices that it is tried on; both sides at least 40.
+    dtypes : sequence of str
+        Of those matrices.
     xp : namespace
         The array library to check it with.
     device : object
@@ -98,7 +101,7 @@ def check_range_finder(
     """
     assert isinstance(part, RangeFinder), f"{type(part).__name__} has no find(op, goal, key, riders, start)"
     key = as_key(rng).child("check-range-finder")
-    for dtype in _DTYPES:
+    for dtype in dtypes:
         for name in _SPECTRA:
             for shape in shapes:
                 A = matrix(name, *shape, dtype=dtype, rng=key.child(name))

@@ -18,6 +18,7 @@ from rnla.results import RangeBasis
 from rnla.rng import Key
 from rnla.testing import check_range_finder, matrix
 
+TALL, WIDE = ((70, 50),), ((40, 60),)
 PARTS: list[tuple[RangeFinder, dict[str, Any]]] = [
     (rnla.SubspaceIteration(), {}),
     (rnla.SubspaceIteration(power_iterations=0, sketch="sparse_sign"), {}),
@@ -28,7 +29,37 @@ PARTS: list[tuple[RangeFinder, dict[str, Any]]] = [
     (rnla.FullSVD(), {}),
     (rnla.GramEigh(), {}),
     (rnla.TallQR(), {}),
+    (rnla.SketchedRange(), {"shapes": TALL + WIDE}),
+    (rnla.SketchedRange("srtt", space="row"), {"shapes": WIDE}),
+    (rnla.PowerIteration(), {"shapes": WIDE}),
+    (rnla.AdaptiveSampling(), {"shapes": TALL}),
+    (rnla.AdaptiveSampling(probes=2, block_size=3, space="row"), {"shapes": WIDE}),
+    (rnla.BlockQB(), {"shapes": TALL}),
+    (rnla.BlockQB(block_size=5, power_iterations=0, sketch="sparse_sign"), {"shapes": WIDE}),
+    (rnla.GramQB(), {"shapes": TALL}),
+    (rnla.GramQB(power_iterations=3, space="row"), {"shapes": WIDE}),
+    (rnla.BlockKrylov(), {"shapes": TALL + WIDE}),
+    (rnla.BlockKrylov(block_size=4), {"shapes": WIDE}),
+    (rnla.BlockKrylov(depth=2, space="row", orthonormalizer=rnla.HouseholderQR()), {"shapes": TALL}),
+    (rnla.Adaptive(part=rnla.BlockKrylov()), {"shapes": WIDE}),
 ]
+EVERYWHERE = [
+    rnla.SubspaceIteration(),
+    rnla.Adaptive(),
+    rnla.FullSVD(),
+    rnla.SketchedRange(),
+    rnla.PowerIteration(),
+    rnla.AdaptiveSampling(),
+    rnla.BlockQB(),
+    rnla.GramQB(),
+    rnla.BlockKrylov(),
+]
+
+
+def dtypes_for(part: RangeFinder) -> tuple[str, ...]:
+    """Return all four dtypes for the methods that are chosen by themselves, and two for the rest."""
+    chosen = isinstance(part, (rnla.SubspaceIteration, rnla.Adaptive, rnla.FullSVD))
+    return ("float32", "float64", "complex64", "complex128") if chosen else ("float32", "complex128")
 
 
 def test_every_row_of_the_table_is_tried() -> None:
@@ -43,22 +74,22 @@ def test_conformance(part: RangeFinder, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("part", [rnla.SubspaceIteration(), rnla.Adaptive(), rnla.FullSVD()], ids=repr)
+@pytest.mark.parametrize("part", EVERYWHERE, ids=repr)
 def test_conformance_with_strict_arrays(part: RangeFinder) -> None:
     """False-alarm rate under 1e-7 over keys (`check_range_finder`); the key is fixed."""
     xp = pytest.importorskip("array_api_strict")
-    check_range_finder(part, shapes=((60, 50),), xp=xp, device=xp.Device("CPU_DEVICE"))
+    check_range_finder(part, shapes=((60, 50),), dtypes=dtypes_for(part), xp=xp, device=xp.Device("CPU_DEVICE"))
 
 
 @pytest.mark.torch
 @pytest.mark.statistical
-@pytest.mark.parametrize("part", [rnla.SubspaceIteration(), rnla.Adaptive(), rnla.FullSVD()], ids=repr)
+@pytest.mark.parametrize("part", EVERYWHERE, ids=repr)
 def test_conformance_with_torch(part: RangeFinder) -> None:
     """False-alarm rate under 1e-7 over keys (`check_range_finder`); the key is fixed."""
     pytest.importorskip("torch")
     import array_api_compat.torch as xp
 
-    check_range_finder(part, shapes=((60, 50),), xp=xp, device="cpu")
+    check_range_finder(part, shapes=((60, 50),), dtypes=dtypes_for(part), xp=xp, device="cpu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +122,7 @@ def test_the_suite_fails_what_is_wrong(fault: str) -> None:
         check_range_finder(Broken(fault))
 
 
-@pytest.mark.parametrize(
-    "part", [rnla.SubspaceIteration(power_iterations=1), rnla.Adaptive(power_iterations=1)], ids=repr
-)
+@pytest.mark.parametrize("part", [part for part in EVERYWHERE if not isinstance(part, rnla.FullSVD)], ids=repr)
 def test_riders_change_no_bit_of_the_basis(part: RangeFinder) -> None:
     A = matrix("exponential", 90, 70, rng=1)
     goal = Goal(16, 70, lambda basis: max(0, 16 - basis.size))

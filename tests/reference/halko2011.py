@@ -1,4 +1,4 @@
-"""Algorithms 4.1, 4.4 and 5.1 of Halko, Martinsson and Tropp (2011), transcribed: slow, plain, the oracle.
+"""Algorithms 4.1 to 4.4 and 5.1 of Halko, Martinsson and Tropp (2011), transcribed: slow, plain, the oracle.
 
 Nothing here is imported from the library.  The test matrix is passed in.
 """
@@ -32,6 +32,38 @@ def gram_schmidt(Y: Array) -> tuple[Array, Array]:
 def randomized_range_finder(A: Array, Omega: Array) -> Array:
     """Algorithm 4.1: an orthonormal basis of the range of A Omega."""
     Y = A @ Omega
+    return gram_schmidt(Y)[0]
+
+
+def adaptive_randomized_range_finder(A: Array, samples: Array, r: int, stop: float) -> tuple[Array, float]:
+    """Algorithm 4.2, vector by vector; the samples are the columns omega_1, omega_2, ... as they are needed.
+
+    It stops when the largest of the r vectors ahead is at most `stop`, and returns Q and the bound (4.3).
+    """
+    rows = A.shape[0]
+    y = [A @ samples[:, i] for i in range(r)]
+    used = r
+    Q = np.zeros((rows, 0), dtype=A.dtype)
+    j = 0
+    while max(np.linalg.norm(y[i]) for i in range(j, j + r)) > stop and j < min(A.shape):
+        y[j] = y[j] - Q @ (Q.conj().T @ y[j])
+        q = y[j] / np.linalg.norm(y[j])
+        Q = np.column_stack([Q, q])
+        omega = samples[:, used]
+        used += 1
+        new = A @ omega
+        y.append(new - Q @ (Q.conj().T @ new))
+        for i in range(j + 1, j + r):
+            y[i] = y[i] - q * np.vdot(q, y[i])
+        j += 1
+    return Q, 10 * np.sqrt(2 / np.pi) * max(np.linalg.norm(y[i]) for i in range(j, j + r))
+
+
+def randomized_power_iteration(A: Array, Omega: Array, q: int) -> Array:
+    """Algorithm 4.3: an orthonormal basis of the range of (A A*)^q A Omega, formed as it stands."""
+    Y = A @ Omega
+    for _ in range(q):
+        Y = A @ (A.conj().T @ Y)
     return gram_schmidt(Y)[0]
 
 
