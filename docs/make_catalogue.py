@@ -37,6 +37,7 @@ AREAS = {  # in the order of the page
     "skeletons": "Rows and columns",
     "cholesky": "Cholesky from entries",
     "streaming": "One pass and streams",
+    "batched": "Stacks of small matrices",
     "estimates": "Norms, spectra and ranks",
     "range_finders": "Range finders",
     "compression": "Compression",
@@ -78,7 +79,8 @@ def numbers(row: dict[str, Any]) -> list[str]:
     """Return the numbers of the algorithms of Halko, Martinsson and Tropp that a row implements."""
     if not row["number"].startswith("HMT"):
         return []
-    return re.findall(r"\d+\.\d+", row["number"])
+    parts = row["number"].removeprefix("HMT").split(",")
+    return [match[1] for part in parts if (match := re.match(r"\s*(\d+\.\d+)", part))]
 
 
 def files(text: str) -> list[str]:

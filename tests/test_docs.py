@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 import io
 import os
 import re
@@ -149,7 +150,7 @@ def test_a_call_of_the_page_can_be_made(row: dict[str, str]) -> None:
     A = np.random.default_rng(0).standard_normal((40, 30)) * 0.8 ** np.arange(30)
     K = A @ A.T
     result = eval(row["Call"].strip("`"), {"rnla": rnla, "A": A, "X": A, "K": K, "H": K - np.eye(40)})
-    if ", 5" not in row["Call"]:
+    if ", 5" not in row["Call"]:  # a norm, a rank
         assert result.lower <= result.upper
         return
     result = getattr(result, "singular_values", result) if type(result).__name__ == "Spectrum" else result
@@ -158,9 +159,7 @@ def test_a_call_of_the_page_can_be_made(row: dict[str, str]) -> None:
 
 
 def test_every_factorization_is_on_the_choosing_page() -> None:
-    """Whatever takes a rank, or begins with what would."""
-    import inspect
-
+    """Whatever takes a rank, of a matrix or of a result."""
     choosing = (ROOT / "docs" / "how-to-choose.md").read_text(encoding="utf-8")
     functions = {name: getattr(rnla, name) for name in rnla.__all__ if inspect.isfunction(getattr(rnla, name))}
     found = [name for name, thing in functions.items() if "rank" in inspect.signature(thing).parameters]

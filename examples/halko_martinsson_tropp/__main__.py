@@ -2,7 +2,7 @@
 
     python -m examples.halko_martinsson_tropp [--small] [--out FOLDER]
 
-About five minutes on one core, or half a minute with --small.
+A few minutes on one core, some ten seconds with --small.
 """
 
 import importlib
