@@ -188,14 +188,16 @@ def _frobenius(op: Ledger, tol: float, failure: float, key: Key) -> NormEstimate
     kept, basis, image = 0.0, None, None
     columns = 32
     if n > 4 * _DEFLATED:
-        sketch = view.matmat(key.child("deflation").normals(0, n, _DEFLATED, **new))
-        basis = CholeskyQR2().factor(sketch)[0]
-        image = view.rmatmat(basis)
-        kept = frobenius(image) ** 2
+        if op.spare_passes >= 3:
+            sketch = view.matmat(key.child("deflation").normals(0, n, _DEFLATED, **new))
+            basis = CholeskyQR2().factor(sketch)[0]
+            image = view.rmatmat(basis)
+            kept = frobenius(image) ** 2
         squares, done, look, spent = 0.0, 0, 0, 0.0
         while done < n and op.spare_passes >= 1:
             probes = key.child("norm-probes").normals(0, n, columns - done, first_column=done, **new)
-            squares += frobenius(view.matmat(probes) - basis @ (adjoint(image) @ probes)) ** 2
+            seen = view.matmat(probes)
+            squares += frobenius(seen if basis is None else seen - basis @ (adjoint(image) @ probes)) ** 2
             done, look = columns, look + 1
             chance = failure * 2.0**-look
             spent += chance
@@ -206,7 +208,15 @@ def _frobenius(op: Ledger, tol: float, failure: float, key: Key) -> NormEstimate
             bounds = math.sqrt(max(low, 0.0)), math.sqrt(high)
             if bounds[1] <= (1 + tol) * bounds[0] or op.spare_passes < 1:
                 value = math.sqrt(kept + squares / done)
-                return _made("fro", value, bounds, spent, "probes of what 32 directions leave", op, key)
+                return _made(
+                    "fro",
+                    value,
+                    bounds,
+                    spent,
+                    "probes" + ("" if basis is None else " of what 32 directions leave"),
+                    op,
+                    key,
+                )
             columns = min(n, 2 * columns)
     total = 0.0
     for start in range(0, n, 128):  # the identity by blocks
@@ -234,7 +244,9 @@ def _nuclear(A: Any, base: Any, tol: float | None, key: Key) -> NormEstimate:
         if complete:
             upper = total + size * level
             break
-        residual = math.sqrt(max(0.0, found.squares[1] - math.fsum((values**2).tolist())))
+        most = found.frobenius[1]
+        share = math.fsum(((values / most) ** 2).tolist()) if 0 < most < math.inf else 0.0
+        residual = most * math.sqrt(max(0.0, 1 - share))
         assert found.resume is not None
         left = min(m, n - size) if found.resume.basis.space == "row" else min(n, m - size)
         upper = total + size * level + math.sqrt(left) * residual

@@ -29,7 +29,7 @@ from rnla._xp.linalg import adjoint, cast, host_values
 from rnla._xp.namespace import from_host, full_precision, to_host
 from rnla.compression.projection import project
 from rnla.config import config_context, fixed_settings, get_config
-from rnla.errors import DeadlineReached, InputError
+from rnla.errors import BudgetError, DeadlineReached, InputError, NonFiniteError
 from rnla.factorization.driver import Certificate, run, unscaled
 from rnla.factorization.low_rank_svd import svd_of_low_rank
 from rnla.factorization.resuming import at_home
@@ -139,14 +139,14 @@ def pca(
     request = read_request(
         base.shape, base.dtype, rank, tol, "fro", None, None, None, method, on_failure, energy
     )  # fmt: skip
-    m, n = base.shape
-    if n == 0:
-        raise InputError(f"the {m} x {n} matrix has no columns, so no components")
+    m = base.shape[0]
     options = Standardization.read(base, center, scale, weights, rows)
     if isinstance(base, Implicit):
         base.require_adjoint()
-    limit = get_config().max_passes
-    with config_context(max_passes=None if limit is None else max(0, limit - options.passes(base))):
+    limit, taken = get_config().max_passes, options.passes(base)
+    if limit is not None and limit <= taken:
+        raise BudgetError(f"the means take {taken} pass and max_passes={limit} leaves none for the rest; allow more")
+    with config_context(max_passes=None if limit is None else limit - taken):
         preview = centered(base, magnitude=Magnitude(math.nan))
         make_plan(Ledger(preview), request)  # what cannot fit is refused before the means are taken
     with fixed_settings(), watching() as watch, one_blas_thread(), full_precision(base.xp):
@@ -233,7 +233,10 @@ def _assembled(
         norm = result.error.norm_of_A
         total = norm * (norm / degrees)
         share = np.minimum(1.0, (values / norm) ** 2) if norm > 0 else np.zeros_like(values)
-    real = np.dtype(str(result.s.dtype).rpartition(".")[2])
+        real = np.dtype(str(result.s.dtype).rpartition(".")[2])
+        finite = bool(np.all(np.isfinite(variance.astype(real))))
+    if not finite or not math.isfinite(total):
+        raise NonFiniteError(f"the variances exceed the range of {real}; scale the matrix down first")
     variance, share = (from_host(each.astype(real), xp, base.device) for each in (variance, share))
     if centre[0] is None:
         mean = rest = from_host(np.zeros(n, dtype=base.dtype), xp, base.device)

@@ -183,13 +183,13 @@ class _Rule:
         if self.name == "energy":
             least, most = found.shares()
             sure, may = np.flatnonzero(least >= self.number), np.flatnonzero(most >= self.number)
-            zero = found.squares[1] == 0
+            zero = found.frobenius[1] == 0
             bounds = (
                 0 if zero else int(may[0]) + 1 if len(may) else min(len(values) + 1, short),
                 0 if zero else int(sure[0]) + 1 if len(sure) else short,
             )
-            total = math.sqrt(found.squares[0]) * math.sqrt(found.squares[1])
-            share = np.cumsum(values**2) / total if total > 0 else np.zeros(len(values))
+            total = math.sqrt(found.frobenius[0]) * math.sqrt(found.frobenius[1])
+            share = np.cumsum((values / total) ** 2) if total > 0 else np.zeros(len(values))
             fits = np.flatnonzero(share >= self.number)
             rank, threshold = int(fits[0]) + 1 if len(fits) else len(values), self.number
         elif self.name == "tolerance":
@@ -232,14 +232,15 @@ class _Rule:
             lower, upper = (float(np.median(host_values(each))) for each in (found.lower, found.upper))
             return float(np.median(values)) / unit, lower / unit, upper / unit
         unit, levels = self._units(shape)[0], []
-        total = math.sqrt(found.squares[0]) * math.sqrt(found.squares[1])
-        for squares, known in (
-            (total, values), (found.squares[0], host_values(found.upper)), (found.squares[1], host_values(found.lower)),
+        low, high = found.frobenius
+        for norm, known in (
+            (math.sqrt(low) * math.sqrt(high), values), (low, host_values(found.upper)),
+            (high, host_values(found.lower)),
         ):  # fmt: skip
-            count, sums = 0, np.append(0.0, np.cumsum(known**2))
+            count, sums = 0, np.append(0.0, np.cumsum((known / norm) ** 2)) if norm > 0 else np.zeros(len(known) + 1)
             while True:
                 degrees = max(1, (m - count) * (n - count))
-                level = math.sqrt(max(0.0, squares - float(sums[count])) / degrees)
+                level = norm * math.sqrt(max(0.0, 1 - float(sums[count])) / degrees)
                 above = int(np.count_nonzero(known > unit * level))
                 if above <= count:
                     break

@@ -43,6 +43,8 @@ class Standardization:
     def read(cls, base: LinearOperator, center: Any, scale: Any, weights: Any, rows: Any) -> Standardization:
         """Return what was asked, with every argument checked before any work."""
         m, n = base.shape
+        if min(m, n) == 0:
+            raise InputError(f"a {m} x {n} matrix has no principal components: it needs rows and columns")
         own = None if weights is None else _vector("weights", weights, m, least=0.0)
         if rows is not None:
             mask = _mask(rows, m)

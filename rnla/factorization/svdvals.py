@@ -17,6 +17,7 @@ When to use: for values with bounds; where vectors are needed, `rnla.svd` and it
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -157,10 +158,10 @@ def find_values(
             following = bounds.upper[rank] if rank < len(values) else bounds.rest
             with np.errstate(over="ignore", under="ignore"):
                 following = float(np.ldexp(following, op.exponent))
-                squares = tuple(float(np.ldexp(each, 2 * op.exponent)) for each in bounds.squares)
+                low, high = (float(np.ldexp(math.sqrt(each), op.exponent)) for each in bounds.squares)
             result = SingularValues(
                 unscaled(like[:rank], op.exponent), home(bounds.lower), home(bounds.upper),
-                following, (squares[0], squares[1]), bounds.failure_probability, error,
+                following, (low, high), bounds.failure_probability, error,
                 report_of(A, found, key, rank, like), Status.DEADLINE if found.message else status, resume, A,
             )  # fmt: skip
     if settled:

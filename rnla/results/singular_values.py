@@ -32,10 +32,10 @@ class SingularValues(Result):
         `failure_probability`, for all of them together.
     next_upper : float
         An upper bound on the first value that is not returned, and so on all of these.
-    squares : tuple of float
-        Lower and upper bound on the squared Frobenius norm of A.
+    frobenius : tuple of float
+        Lower and upper bound on the Frobenius norm of A.
     failure_probability : float
-        That one of the upper bounds or of `squares` fails; 0 where no chance entered them.
+        That one of the upper bounds or of `frobenius` fails; 0 where no chance entered them.
     error : ErrorEstimate
         Of the approximation that the values belong to.
     report : Report
@@ -53,7 +53,7 @@ class SingularValues(Result):
     lower: Any
     upper: Any
     next_upper: float
-    squares: tuple[float, float]
+    frobenius: tuple[float, float]
     failure_probability: float
     error: ErrorEstimate
     report: Report
@@ -77,16 +77,20 @@ class SingularValues(Result):
         >>> bool(low <= 9 <= high and high - low < 1e-12)
         True
         """
-        low, high = (math.fsum((host_values(bound) ** 2).tolist()) for bound in (self.lower, self.upper))
-        return max(0.0, self.squares[0] - high), max(0.0, self.squares[1] - low)
+        unit = self.frobenius[1]
+        if unit == 0 or math.isinf(unit):
+            return 0.0, unit
+        low, high = (math.fsum(((host_values(bound) / unit) ** 2).tolist()) for bound in (self.lower, self.upper))
+        least, most = (self.frobenius[0] / unit) ** 2 - high, 1.0 - low
+        return max(0.0, least) * unit * unit, max(0.0, most) * unit * unit
 
     def shares(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return bounds on the share of the squared Frobenius norm that the first j values hold, for j = 1 to k."""
-        if self.squares[1] == 0:
+        if self.frobenius[1] == 0:
             return np.zeros(self.rank), np.ones(self.rank)
-        lower = np.cumsum(host_values(self.lower) ** 2) / self.squares[1]
+        lower = np.cumsum((host_values(self.lower) / self.frobenius[1]) ** 2)
         with np.errstate(divide="ignore", invalid="ignore"):
-            upper = np.cumsum(host_values(self.upper) ** 2) / self.squares[0]
+            upper = np.cumsum((host_values(self.upper) / self.frobenius[0]) ** 2)
         return np.minimum(lower, 1.0), np.fmin(upper, 1.0)
 
     def as_operator(self) -> Any:

@@ -244,7 +244,7 @@ def test_energy_is_the_share_of_variance_that_is_explained() -> None:
 
 def test_extreme_magnitudes() -> None:
     X = data()
-    for factor in (1e150, 1e-150, 1e200):
+    for factor in (1e150, 1e-150, 1e-200):
         result = rnla.pca(X * factor, 3, rng=0)
         s, _, _ = explicit(X)
         assert np.allclose(result.singular_values / factor, s[:3], rtol=1e-11)
@@ -277,6 +277,19 @@ def test_bad_arguments_are_refused_before_the_work(bad: dict[str, Any], match: s
 
     with pytest.raises((rnla.InputError, rnla.DTypeError), match=match):
         rnla.pca(Unread(), **{"rank": 2, **bad})
+
+
+def test_matrices_without_variances_are_refused() -> None:
+    for shape in ((0, 4), (4, 0), (1, 4)):
+        with pytest.raises(rnla.InputError):
+            rnla.pca(np.ones(shape), 0)
+    with pytest.raises(rnla.NonFiniteError, match="variances exceed"):
+        rnla.pca(data() * 1e200, 2)
+    with rnla.config_context(max_passes=1), pytest.raises(rnla.BudgetError, match="means take 1 pass"):
+        rnla.pca(data(), 2)
+    constant = rnla.pca(np.ones((20, 10)), energy=0.9, scale=True)
+    assert constant.rank == 0
+    assert constant.total_variance == 0
 
 
 def test_an_operator_has_no_variances_of_columns() -> None:

@@ -131,6 +131,15 @@ def test_the_default_is_that_of_numpy() -> None:
         assert int(rnla.rank_estimate(A, rng=0)) == expected
 
 
+@pytest.mark.parametrize("method", ["tolerance", "energy", "gavish_donoho", "marchenko_pastur"])
+def test_ranks_do_not_depend_on_the_scale(method: str) -> None:
+    A = noisy(120, 90, 5, 0.3, 3)
+    asked: dict[str, Any] = {"tolerance": {"tol": 0.1}, "energy": {"energy": 0.9}}.get(method, {})
+    for form in (lambda X: X, operator):
+        found = [rnla.rank_estimate(form(A * factor), method, rng=0, **asked) for factor in (1.0, 1e-250, 1e250)]
+        assert len({(each.rank, each.lower, each.upper) for each in found}) == 1
+
+
 def test_a_cap_leaves_an_interval() -> None:
     A = matrix("inverse", 200, 150, rng=1)
     found = rnla.rank_estimate(operator(A), tol=1e-2, max_rank=20, rng=0)
