@@ -150,6 +150,8 @@ def _choose(op: Ledger, request: Request) -> tuple[RangeFinder, list[str]]:
         text = f"the short side has {short}, and the tolerance is too small for a Gram matrix"
         choices.append((cost_of(op, TallQR(), wanted).seconds, TallQR(), text))
     _, part, reason = min(choices, key=lambda choice: choice[0])
+    if request.hermitian and isinstance(part, FullSVD):
+        part = FullSVD(hermitian=True)
     return part, [reason]
 
 

@@ -29,6 +29,8 @@ class Request:
     power_iterations, oversampling, sketch
         The simple knobs, None where not given.
     on_failure : str
+    hermitian : bool
+        Whether the matrix is known to be Hermitian.
     """
 
     rank: int | None
@@ -39,6 +41,7 @@ class Request:
     oversampling: int | None
     sketch: Any
     on_failure: str
+    hermitian: bool = False
 
 
 def read_request(

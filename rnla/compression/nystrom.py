@@ -33,8 +33,8 @@ import numpy as np
 
 from rnla._kernels.threads import interruptible
 from rnla._xp.linalg import adjoint, cast, eigh, eps_of, frobenius, host_values, svd
-from rnla._xp.namespace import device_of, from_host, namespace_of, to_host
-from rnla.compression.two_sided import core_of, times
+from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of, to_host
+from rnla.compression.two_sided import core_of, known_pairs, times
 from rnla.errors import InputError
 from rnla.operators.hermitian import require_hermitian_core
 from rnla.orth import CholeskyQR2
@@ -56,6 +56,8 @@ class Nystrom:
     shift : float
     Z, t : array, numpy.ndarray
         Eigenvectors and eigenvalues of X^H A X, the latter in double precision.
+    clipped : float or None
+        Where all eigenpairs of A were known: the norm of the negative ones, which were set to 0.
     """
 
     w: Any
@@ -63,6 +65,7 @@ class Nystrom:
     shift: float
     Z: Any
     t: np.ndarray[Any, Any]
+    clipped: float | None = None
 
 
 def nystrom_of_basis(basis: RangeBasis) -> Nystrom:
@@ -89,6 +92,16 @@ def nystrom_of_basis(basis: RangeBasis) -> Nystrom:
     """
     x, y = basis.basis, basis.image
     xp, device = namespace_of(x), device_of(x)
+    known = known_pairs(basis)
+    if known is not None:
+        w, v = known
+        t = host_values(w)
+        _require_semidefinite(float(t.min(initial=0.0)), float(np.abs(t).max(initial=0.0)), x.dtype)
+        order = np.argsort(-t, kind="stable")
+        index = order if is_numpy(xp) else xp.asarray(order, device=device)
+        w, v = xp.take(w, index, axis=0), xp.take(v, index, axis=1)
+        clipped = float(np.linalg.norm(np.minimum(t, 0)))
+        return Nystrom(xp.where(w > 0, w, xp.zeros_like(w)), v, 0.0, v, t[order], clipped)
     core = core_of(basis)  # S1
     require_hermitian_core(core)
     size = int(core.shape[0])
@@ -96,11 +109,7 @@ def nystrom_of_basis(basis: RangeBasis) -> Nystrom:
     t = host_values(lam)
     eps, top, least = eps_of(x.dtype), float(np.abs(t).max(initial=0.0)), float(t.min(initial=0.0))
     image = frobenius(y)
-    if -least > 1e-2 * math.sqrt(eps) * top or (top < eps * image):
-        raise InputError(
-            f"A is not positive semidefinite: on the basis found it has the eigenvalue {least:.3g} beside {top:.3g}; "
-            "eigh takes any Hermitian matrix"
-        )
+    _require_semidefinite(least if top >= eps * image else -image, top, x.dtype)
     shift = 4 * eps * top + 4 * max(0.0, -least)  # S2
     if shift == 0:
         return Nystrom(lam, x, 0.0, z, t)
@@ -110,6 +119,14 @@ def nystrom_of_basis(basis: RangeBasis) -> Nystrom:
     u, sigma, _ = interruptible(lambda: svd(r), 26.0 * size**3)  # S4
     w = sigma * sigma - shift
     return Nystrom(xp.where(w > 0, w, xp.zeros_like(w)), times(q, u), shift, z, t)
+
+
+def _require_semidefinite(least: float, top: float, dtype: Any) -> None:
+    if -least > 1e-2 * math.sqrt(eps_of(dtype)) * top:
+        raise InputError(
+            f"A is not positive semidefinite: on the basis found it has the eigenvalue {least:.3g} beside {top:.3g}; "
+            "eigh takes any Hermitian matrix"
+        )
 
 
 def leave_one_out_of_nystrom(basis: RangeBasis, found: Nystrom, omega: Any) -> tuple[float, float] | None:

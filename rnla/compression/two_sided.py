@@ -15,15 +15,16 @@ Guarantee: norm(A - P A P) <= 2 norm(A - P A), in the spectral and the Frobenius
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from rnla._kernels.products import adjoint_product, product
-from rnla._xp.linalg import adjoint, frobenius
+from rnla._xp.linalg import adjoint, cast, eps_of, frobenius, is_complex
 from rnla._xp.namespace import is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.results import RangeBasis
 
-__all__ = ["core_of", "two_sided", "times"]
+__all__ = ["core_of", "known_pairs", "times", "two_sided"]
 
 
 def core_of(basis: RangeBasis) -> Any:
@@ -38,6 +39,25 @@ def times(panel: Any, small: Any) -> Any:
     if is_numpy(namespace_of(panel)):
         return product(panel, small, panel.dtype, get_config().threads)
     return panel @ small
+
+
+def known_pairs(basis: RangeBasis) -> tuple[Any, Any] | None:
+    """Return the eigenvalues and eigenvectors that a complete factorization has found already, if it has.
+
+    A singular value decomposition gives them where every left vector is a right one with a sign, to rounding.
+    """
+    if basis.factors is None:
+        return None
+    u, s, vh = basis.factors
+    xp, v = namespace_of(u), adjoint(vh)
+    if u.shape != v.shape:
+        return None
+    along = xp.sum(xp.conj(v) * u if is_complex(v.dtype) else v * u, axis=0)
+    along = xp.real(along) if is_complex(along.dtype) else along
+    signs = xp.where(along < 0, -xp.ones_like(along), xp.ones_like(along))
+    if frobenius(u - v * cast(signs, v.dtype)[None, :]) > 30 * eps_of(v.dtype) * math.sqrt(max(1, int(v.shape[0]))):
+        return None
+    return s * cast(signs, s.dtype), v
 
 
 def two_sided(basis: RangeBasis) -> RangeBasis:
@@ -60,5 +80,5 @@ def two_sided(basis: RangeBasis) -> RangeBasis:
     image = times(basis.basis, (core + adjoint(core)) / 2)
     return dataclasses.replace(
         basis, image=image, leave_one_out=None, leave_one_out_spread=None, factors=None, cut="two-sided",
-        left_out=frobenius(core - adjoint(core)) / 2,
+        left_out=math.hypot(basis.left_out, frobenius(core - adjoint(core)) / 2),
     )  # fmt: skip

@@ -192,7 +192,8 @@ def _find(op: Ledger, the_plan: Plan, key: Key, search: Search, resume: Resume |
         if not search.limit <= basis.size < the_plan.limit or search.missing(basis) == 0:
             return basis
         note = f"the tolerance needs more than {basis.size} columns: the full SVD, which is cheaper then, took over"
-        return dataclasses.replace(FullSVD().find(op, goal, key, the_plan.riders), notes=(*basis.notes, note))
+        whole = FullSVD(hermitian=search.request.hermitian).find(op, goal, key, the_plan.riders)
+        return dataclasses.replace(whole, notes=(*basis.notes, note))
     except DeadlineReached as error:
         found = error.result[0] if isinstance(error.result, tuple) else error.result
         error.result = best if found is None else found

@@ -39,7 +39,7 @@ from rnla._xp.linalg import adjoint, host_values, zeros
 from rnla._xp.linalg import eigh as small_eigh
 from rnla._xp.namespace import device_of, is_numpy, namespace_of
 from rnla.checks import check_choice
-from rnla.compression.two_sided import core_of, times, two_sided
+from rnla.compression.two_sided import core_of, known_pairs, times, two_sided
 from rnla.errors import AccuracyWarning, InputError
 from rnla.factorization.batched import batched_eigh, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
@@ -164,6 +164,7 @@ def eigh(
         base.shape, base.dtype, rank, tol, norm, oversampling, power_iterations, sketch, method, on_failure, energy
     )
     ledger = hermitian_ledger(base)
+    request = dataclasses.replace(request, hermitian=True)
     with hermitian_only(base):
         result: EighResult = run(A, ledger, request, key, None, _Eigh(which))
     return _looked_at(result, which)
@@ -197,14 +198,18 @@ class _Eigh:
         return two_sided(basis)
 
     def factor(self, basis: RangeBasis) -> Factored:
-        core = core_of(basis)  # S3
-        require_hermitian_core(core)
-        w, z = interruptible(lambda: small_eigh(core), 9.0 * int(core.shape[0]) ** 3)  # S4
+        known = known_pairs(basis)
+        if known is None:
+            core = core_of(basis)  # S3
+            require_hermitian_core(core)
+            w, z = interruptible(lambda: small_eigh(core), 9.0 * int(core.shape[0]) ** 3)  # S4
+        else:
+            w, z = known
         xp, values = namespace_of(w), host_values(w)
         order = np.argsort(-values if self.which == "largest" else -np.abs(values), kind="stable")
         index = order if is_numpy(xp) else xp.asarray(order, device=device_of(w))
         w, z = xp.take(w, index, axis=0), xp.take(z, index, axis=1)
-        return Factored((times(basis.basis, z), w), xp.abs(w))
+        return Factored((z if known is not None else times(basis.basis, z), w), xp.abs(w))
 
     def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
         return Factored((zeros((shape[0], 0), like), real), real)

@@ -142,7 +142,7 @@ def nystrom(
     request = read_request(
         base.shape, base.dtype, rank, tol, plain, oversampling, power_iterations, sketch, method, on_failure, energy
     )
-    return _run(A, base, dataclasses.replace(request, norm=norm), key, None)
+    return _run(A, base, dataclasses.replace(request, norm=norm, hermitian=True), key, None)
 
 
 def _run(A: Any, base: Any, request: Request, key: Key, before: EighResult | None) -> EighResult:
@@ -252,7 +252,7 @@ def _extend(
     )  # fmt: skip
     if request.rank is not None and request.rank < result.rank:
         raise InputError(f"rank={request.rank} is below the present {result.rank}; use truncate(rank={request.rank})")
-    return _run(A, base, dataclasses.replace(request, norm=norm), Key(resume.seed), result)
+    return _run(A, base, dataclasses.replace(request, norm=norm, hermitian=True), Key(resume.seed), result)
 
 
 register_resumer("nystrom", _extend)

@@ -44,6 +44,8 @@ def certified(
     """Return the error of the rank that meets what was asked, that rank, and how it ended (S4, S5)."""
     search, op, tol = found.search, found.op, request.tol
     cap = len(search.values) if request.rank is None else min(request.rank, len(search.values))
+    if inside.clipped is not None:
+        return _of_known_pairs(found, inside.clipped, rank), rank, status
     if tol is None:
         free = _free_error(found, key, inside, rank, request.norm)
         if free is not None:
@@ -68,6 +70,19 @@ def certified(
     if tol is None:
         return error, rank, status
     return error, rank, Status.MET if error.meets(tol) else _missed(request, rank)
+
+
+def _of_known_pairs(found: Located, clipped: float, rank: int) -> ErrorEstimate:
+    """Return the error where all eigenpairs are known: what is dropped is orthogonal to the rest, which is rounding."""
+    assert found.basis is not None
+    whole = found.search.look(found.basis)
+    if clipped > whole.residual_upper:
+        upper = clipped + whole.residual_upper
+        share = 1 / whole.norm_of_A if whole.norm_of_A > 0 else 0.0
+        whole = dataclasses.replace(
+            whole, residual=clipped, absolute=clipped, value=clipped * share, residual_upper=upper, upper=upper * share
+        )
+    return truncated_error(dataclasses.replace(whole, cut="one-sided"), found.search.values, rank)
 
 
 def _missed(request: Request, rank: int) -> Status:
