@@ -49,6 +49,7 @@ from rnla.factorization.skeletons import (
     from_caller,
     index_at_home,
     looked_at,
+    require_passes,
     resumed,
     searched,
     singular_vectors,
@@ -179,6 +180,7 @@ class _CUR:
 def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _CUR) -> Any:
     if min(base.shape) == 0:
         return run(A, base, request, key, None, problem)
+    require_passes(base, request, 2)
     with located(base, asked_of_basis(request, base.dtype, 2), key, problem, before) as found:
         result = stopped_early(found, before)
         if result is None:

@@ -53,6 +53,7 @@ from rnla.factorization.skeletons import (
     from_caller,
     index_at_home,
     looked_at,
+    require_passes,
     resumed,
     searched,
     singular_vectors,
@@ -200,6 +201,7 @@ class _Interpolative:
 def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _Interpolative) -> Any:
     if min(base.shape) == 0:
         return run(A, base, request, key, None, problem)
+    require_passes(base, request, 1)
     with located(base, asked_of_basis(request, base.dtype), key, problem, before) as found:
         result = stopped_early(found, before)
         if result is None:

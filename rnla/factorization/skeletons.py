@@ -28,15 +28,19 @@ from rnla._xp.pivoting import column_squares, pivoted_qr
 from rnla.compression.column_selection import ColumnSelection
 from rnla.compression.projection import project
 from rnla.compression.strong_pivoting import strongly_pivoted
+from rnla.config import get_config
 from rnla.error.approximation import certify_approximation
 from rnla.error.residual import frobenius_difference, identity_floor
-from rnla.errors import DeadlineReached, InputError
+from rnla.error.spectral import SPECTRAL_PASSES
+from rnla.errors import BudgetError, DeadlineReached, InputError
 from rnla.factorization.driver import Certificate, Located, report_of, unscaled_error
 from rnla.factorization.low_rank_svd import svd_of_low_rank
 from rnla.factorization.resuming import at_home
 from rnla.factorization.search import Factored, Problem
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
+from rnla.operators.protocols import SupportsMagnitude, SupportsSelection
+from rnla.planner import make_plan
 from rnla.rangefinder import FullSVD
 from rnla.rangefinder.protocols import Goal
 from rnla.request import Request, read_request
@@ -284,6 +288,32 @@ def certificate_of(
     )  # fmt: skip
     report = report_of(A, found, key, attempt.rank, out, notes)
     return Certificate(unscaled_error(attempt.error, op.exponent), report, status, resume, A)
+
+
+def require_passes(base: Any, request: Request, sides: int) -> None:
+    """Raise before any work where `max_passes` does not allow the basis and what comes after it.
+
+    Raises
+    ------
+    BudgetError
+        With the passes that it takes: those of the basis, one for each side whose entries cannot be indexed, one
+        product, and those of a certificate that cannot be had for nothing.
+    """
+    allowed = get_config().max_passes
+    if allowed is None:
+        return
+    found = make_plan(Ledger(base), request).passes
+    least = 1 if found is None else found
+    least += 1 + (0 if isinstance(base, SupportsSelection) else sides)
+    if request.norm == "spectral":
+        least += SPECTRAL_PASSES
+    elif not isinstance(base, SupportsMagnitude):
+        least += 1
+    if least > allowed:
+        raise BudgetError(
+            f"the work takes at least {least} passes over the matrix and max_passes={allowed}; allow more, or ask for "
+            "fewer power_iterations"
+        )
 
 
 def stopped_early(found: Located, before: Any) -> Any | None:

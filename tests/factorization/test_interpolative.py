@@ -317,3 +317,45 @@ def test_the_seed_repeats_the_call_and_bad_words_are_refused() -> None:
         rnla.interpolative(A, 6, selection=rnla.PivotedQR)
     with pytest.raises(rnla.InputError, match="rank"):
         rnla.interpolative(A)
+
+
+# ------------------------------------------------------------------------------------------------ passes and time
+@pytest.mark.parametrize("function", [rnla.interpolative, rnla.cur])
+def test_too_few_passes_are_refused_before_the_first(function: Any) -> None:
+    A = matrix("inverse", 60, 40, rng=1)
+
+    class Counting:
+        shape, dtype, products = A.shape, A.dtype, 0
+
+        def matmat(self, x: Array) -> Array:
+            Counting.products += 1
+            return A @ x
+
+        def rmatmat(self, y: Array) -> Array:
+            Counting.products += 1
+            return A.T @ y
+
+    needed = function(Counting(), 5, power_iterations=1, rng=0).report.passes
+    for allowed in range(1, needed + 1):
+        Counting.products = 0
+        with rnla.config_context(max_passes=allowed):
+            if allowed < needed:
+                with pytest.raises(rnla.BudgetError, match="passes"):
+                    function(Counting(), 5, power_iterations=1, rng=0)
+                assert Counting.products == 0
+            else:
+                assert function(Counting(), 5, power_iterations=1, rng=0).report.passes == needed
+
+
+def test_a_deadline_keeps_the_earlier_result() -> None:
+    A = matrix("inverse", 60, 40, rng=1)
+    few = rnla.interpolative(A, 5, method=rnla.SubspaceIteration(), rng=0)
+    with rnla.config_context(deadline=1e-9):
+        late = few.extend(rank=9, on_failure="return")
+        assert late.status is rnla.Status.DEADLINE
+        assert np.array_equal(late.columns, few.columns)
+        with pytest.raises(rnla.DeadlineReached) as caught:
+            few.extend(rank=9)
+        assert caught.value.result.rank == 5
+        with pytest.raises(rnla.DeadlineReached):
+            rnla.interpolative(A, 5, method=rnla.SubspaceIteration(), rng=0)
