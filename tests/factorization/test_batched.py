@@ -8,6 +8,7 @@ import pickle
 import sys
 import warnings
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -326,7 +327,7 @@ def test_empty_batches_and_empty_items() -> None:
     assert np.abs(nothing.error.value - 1).max() <= 1e-15
 
 
-def test_what_the_dtypes_become() -> None:
+def test_what_the_dtypes_become(tmp_path: Path) -> None:
     A = np.random.default_rng(0).integers(-9, 9, (3, 20, 12))
     for given, expected in (("int16", "float64"), ("bool", "float64"), ("float16", "float32"), (">f8", "float64")):
         stack = A.astype(given)
@@ -335,10 +336,13 @@ def test_what_the_dtypes_become() -> None:
         assert result.U.dtype == expected
         assert np.array_equal(stack, kept)
         assert result.report.dtype_path.endswith(expected)
+    np.save(tmp_path / "stack.npy", A.astype(float))
+    mapped = rnla.svd(np.load(tmp_path / "stack.npy", mmap_mode="r"), 4, rng=0)
+    assert np.array_equal(mapped.s, rnla.svd(A.astype(float), 4, rng=0).s)
     strided = np.asfortranarray(np.ones((3, 20, 12)))[:, ::2, ::3]
     assert abs(quiet(rnla.svd, strided, 1).s[2, 0] - math.sqrt(40)) <= 1e-13
-    mapped = np.ma.masked_array(np.ones((2, 3, 3)))
-    assert abs(quiet(rnla.svd, mapped, 1).s[0, 0] - 3) <= 1e-14
+    whole = np.ma.masked_array(np.ones((2, 3, 3)))
+    assert abs(quiet(rnla.svd, whole, 1).s[0, 0] - 3) <= 1e-14
 
 
 # ------------------------------------------------------------------------------------------------- other libraries
@@ -374,7 +378,7 @@ def test_other_libraries_give_the_same(dtype: str, name: str) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- the result
-def test_a_result_is_a_result_for_every_item() -> None:
+def test_a_result_is_a_result_for_every_item(tmp_path: Path) -> None:
     A = spectra(50, 40)
     result = rnla.svd(A, tol=0.05, rng=2)
     U, s, Vh = result
@@ -393,6 +397,8 @@ def test_a_result_is_a_result_for_every_item() -> None:
     with pytest.raises(rnla.InputError, match="call the function again"):
         one.extend(rank=40)
     assert one.truncate(2).rank == 2
+    one.save(tmp_path / "one.npz")
+    assert str(rnla.load(tmp_path / "one.npz")) == str(one)
     for wrong in ((3, 0), (0,), (0, 0, 0)):
         with pytest.raises(rnla.InputError, match="not in a batch"):
             result.item(*wrong)

@@ -114,7 +114,7 @@ def test_the_accelerated_form_has_the_pivots_of_the_simple_one(method: Any) -> N
 
 @pytest.mark.statistical
 def test_the_expected_error_obeys_the_theorem() -> None:
-    """E trace <= (1 + e) tail for k >= r / e + r log(1 / (e t)), r = 3, e = 1/2; six standard errors: below 1e-8."""
+    """E trace <= (1 + e) tail for k >= r / e + r log(1 / (e t)), r = 3, e = 1/2; at six standard errors, alarm rate 1e-8."""
     values = np.concatenate([[3.0, 2.0, 1.0], np.full(57, 0.01)])
     A, r, e = psd(values, rng=1), 3, 0.5
     tail = values[r:].sum()
@@ -127,7 +127,7 @@ def test_the_expected_error_obeys_the_theorem() -> None:
 
 @pytest.mark.statistical
 def test_one_step_takes_off_what_it_should_in_expectation() -> None:
-    """E trace(A - l l^H) = trace(A) - norm(A)_F^2 / trace(A); six standard errors of 300 draws: below 1e-8."""
+    """E trace(A - l l^H) = trace(A) - norm(A)_F^2 / trace(A); at six standard errors of 300 draws, alarm rate 1e-8."""
     A = psd([1.0, 0.8, 0.2, 0.1, 0.05, 0.01], rng=2)
     errors = np.array([rnla.cholesky(A, 1, rng=seed).error.absolute for seed in range(300)])
     expected = np.trace(A) - np.linalg.norm(A) ** 2 / np.trace(A)
