@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 
 import rnla
+from rnla.orth import ORTHONORMALIZERS
+from rnla.rangefinder import RANGE_FINDERS
+from rnla.sketch import SKETCHES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,6 +59,30 @@ def test_every_paper_has_its_reference() -> None:
     assert not [key for row in ROWS for key in row["paper"] if f"{{{key}," not in references]
 
 
+def test_every_part_has_a_row() -> None:
+    parts = [*RANGE_FINDERS.values(), *SKETCHES.values(), *(type(part) for part in ORTHONORMALIZERS.values())]
+    assert not [part.__name__ for part in parts if part.__name__ not in NAMED]
+
+
+def public_functions() -> list[str]:
+    """Return the public functions that compute something of a matrix."""
+    found = {name: getattr(rnla, name) for name in rnla.__all__}
+    rooms = ("rnla.factorization.", "rnla.streaming.")
+    return [name for name, thing in found.items() if inspect.isfunction(thing) and thing.__module__.startswith(rooms)]
+
+
+def test_every_function_has_a_row() -> None:
+    found = public_functions()
+    assert "svd" in found
+    assert not [name for name in found if name not in NAMED | {"plan"}]
+
+
+def test_every_algorithm_of_the_paper_is_there() -> None:
+    """Algorithms 4.1 to 4.5 and 5.1 to 5.6 of Halko, Martinsson and Tropp."""
+    numbers = {number for row in ROWS for number in MAKE.numbers(row)}
+    assert numbers == {f"4.{i}" for i in range(1, 6)} | {f"5.{i}" for i in range(1, 7)}
+
+
 def test_every_public_name_in_a_call_is_offered() -> None:
     """A call that starts with ``rnla.`` or with a name and a parenthesis can be made."""
     calls = [(row["name"], word) for row in ROWS for word in re.findall(r"rnla\.(\w+)", row["call"])]
@@ -62,6 +90,8 @@ def test_every_public_name_in_a_call_is_offered() -> None:
 
 
 def test_the_indexes_name_rows_and_tests_that_are_there() -> None:
+    problems = MAKE.read("problems")["problem"]
+    assert not [name for problem in problems for name in problem["names"] if name not in NAMED]
     theorems = MAKE.read("theorems")["theorem"]
     assert theorems
     for theorem in theorems:
