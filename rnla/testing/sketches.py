@@ -95,7 +95,7 @@ def _check_tiles(part: TestMatrix, key: Key, dtype: np.dtype[Any]) -> None:
     assert whole.shape == (rows, columns), f"the whole must have shape {(rows, columns)}, got {whole.shape}"
     assert whole.dtype == dtype, f"asked for {dtype}, got {whole.dtype}"
     assert np.all(np.isfinite(whole)), "an entry is not finite"
-    for cuts in ([0, 1, 2, 3, 203], [0, 64, 128, 203], [0, 101, 202, 203], list(range(204))):
+    for cuts in ([0, 1, 2, 3, 203], [0, 64, 128, 203], [0, 101, 202, 203], [0, *range(60, 71), 203]):
         tiles = [_tile(part, key, a, b, rows, columns, dtype) for a, b in itertools.pairwise(cuts)]
         for tile, (a, b) in zip(tiles, itertools.pairwise(cuts), strict=True):
             assert np.array_equal(tile, whole[a:b]), f"rows {a} to {b} have other bits alone than in the whole"

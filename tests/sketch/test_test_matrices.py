@@ -206,3 +206,21 @@ def test_bad_settings_are_refused_in_words(case: str) -> None:
     make, error, words = REFUSED[case]
     with pytest.raises(error, match=words):
         make()
+
+
+# Rows of the 4 by 4 matrix of one key, by the signs of their entries: the same bits everywhere and for good.
+GOLDEN = {
+    "SparseStack(nnz=2)": ["0++0", "+0-0", "-00-", "+0+0"],
+    "CountSketch()": ["000+", "0+00", "0-00", "+000"],
+    "SparseSign(nnz=2)": ["0+0+", "+-00", "0--0", "+0+0"],
+    "Rademacher()": ["+---", "-+++", "----", "++--"],
+    "SRTT('hadamard')": ["-++-", "++++", "+-+-", "++--"],
+    "RowSampling()": ["+000", "0+00", "000+", "00+0"],
+}
+
+
+@pytest.mark.parametrize("call", GOLDEN)
+def test_golden_signs_and_places(call: str) -> None:
+    part = eval(f"rnla.{call}", {"rnla": rnla})
+    tile = part.tile(0, 4, 4, 4, Key(7).child("test-matrix", 0))
+    assert ["".join("-0+"[int(sign) + 1] for sign in row) for row in np.sign(tile)] == GOLDEN[call]
