@@ -275,13 +275,14 @@ def numerical_rank(values: np.ndarray[Any, Any], op: Ledger) -> int:
     Sums over the long side are coherent for matrices such as one of ones, so rounding grows with its root; but
     single precision on the host sums over it in double, and there at most 4 eps were measured, up to 2e5 rows.
     """
-    if not len(values) or values[0] == 0:
+    top = float(values.max(initial=0.0))
+    if top == 0:
         return 0
     short, long = (math.sqrt(side) for side in sorted(op.shape))
     eps = eps_of(op.dtype)
     level = max(2.0, short) * eps if is_numpy(op.xp) else long * eps
     level = 4 * max(level, long * eps_of(np.float64))
-    return int(np.count_nonzero(values > level * values[0]))
+    return int(np.count_nonzero(values > level * top))
 
 
 def _dtype_path(A: Any, op: Ledger, out: Any) -> str:

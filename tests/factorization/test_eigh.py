@@ -377,6 +377,51 @@ def test_the_same_seed_gives_the_same_bits_and_signs_are_a_convention() -> None:
     assert largest.real.min() > 0
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_matrix_factored_whole_is_lapacks(dtype: str) -> None:
+    """By the eigenvalues; `svd` with the same part gives the singular values; pairs of signs are no trouble."""
+    A = hermitian_matrix(np.r_[np.repeat([2.0, -2.0], 4), -np.arange(1.0, 0, -0.125), 0, 0], 24, dtype=dtype, rng=0)
+    values, eps = np.linalg.eigvalsh(A.astype(np.complex128)), eps_of(dtype)
+    result = quiet_eigh(A, 24, rng=0)
+    assert type(result.report.plan.method) is rnla.FullSVD
+    assert result.report.plan.method.hermitian
+    assert np.abs(np.sort(result.w) - values).max() <= 50 * eps
+    assert_orthonormal(result.V)
+    assert np.linalg.norm(rest_of(A, result)) <= 50 * eps * np.linalg.norm(values)
+    largest = rnla.eigh(A, 6, which="largest", rng=0)
+    assert np.abs(largest.w - values[::-1][:6]).max() <= 50 * eps
+    U, s, Vh = rnla.svd(A, 10, method=rnla.FullSVD(hermitian=True))
+    assert np.abs(s - np.sort(np.abs(values))[::-1][:10]).max() <= 50 * eps
+    assert np.linalg.norm(A @ Vh.conj().T - U * s) <= 50 * eps * 10
+    both = rnla.eigh(A, 10, method=rnla.FullSVD(), rng=0)  # the pairs cannot be read off singular vectors here
+    assert np.abs(np.abs(both.w) - s).max() <= 50 * eps
+    assert np.linalg.norm(A @ both.V - both.V * both.w) <= 100 * eps * 10
+
+
+def test_a_whole_factorization_refuses_what_is_not_hermitian(tmp_path: Path) -> None:
+    A = np.triu(np.ones((20, 20)))
+    np.save(tmp_path / "a.npy", A)
+    for call in (
+        lambda: rnla.eigh(np.load(tmp_path / "a.npy", mmap_mode="r"), 3),
+        lambda: rnla.svd(A, 3, method=rnla.FullSVD(hermitian=True)),
+        lambda: rnla.svd(np.ones((4, 3)), 3, method=rnla.FullSVD(hermitian=True)),
+    ):
+        with pytest.raises(rnla.InputError, match=r"not Hermitian|square"):
+            call()
+    with pytest.raises(rnla.DTypeError, match="hermitian"):
+        rnla.FullSVD(hermitian=1)  # type: ignore[arg-type]
+
+
+def test_negative_semidefinite_matrices_have_a_rank_too() -> None:
+    """The algebraically largest eigenvalue may be the smallest in modulus."""
+    A = -hermitian_matrix(np.arange(1.0, 21.0), 20, rng=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = rnla.eigh(A, 3, which="largest", rng=0)
+    assert np.allclose(result.w, [-1, -2, -3])
+    assert result.report.numerical_rank == 3
+
+
 def test_a_missed_tolerance_carries_the_answer() -> None:
     A = hermitian_matrix("inverse_root", 60, indefinite=True, rng=0)
     with pytest.raises(rnla.ToleranceNotMet) as caught:
