@@ -49,7 +49,7 @@ def smallest(part: Any, columns: int, draws: int = 8) -> list[float]:
 @pytest.mark.parametrize("columns", [200, 400])
 @pytest.mark.parametrize("name", MEASURED)
 def test_neighbouring_coordinates_are_kept_as_the_table_says(name: str, columns: int) -> None:
-    """To 15 percent.  Alarm rate, from the spread of a draw (0.03 for 4 stacks, 0.016 else): 1e-3, and 1e-9 else."""
+    """To 15 percent; alarm rate, from the spread of a draw (0.03 for 4 stacks, 0.016 else), 1e-3, and 1e-9 else."""
     part, *expected = MEASURED[name]
     found = smallest(part, columns)
     assert float(np.mean(found)) == pytest.approx(expected[columns // 400], rel=0.15)
