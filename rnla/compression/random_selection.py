@@ -54,7 +54,8 @@ def random_columns(g: Any, count: int, block_size: int, key: Key) -> Array:
         left = host_values(squares)
         first = first or float(left.sum())
         left[chosen] = 0
-        if not left.sum() > level * first:
+        left[left <= 2 * level * first] = 0  # rounding: such a column would be refused again and again
+        if not left.any():
             break
         candidates, bounds, uniforms = rule.propose(_like(squares, left), block_size, key.child("columns", block))
         panel = take(rest, candidates, axis=1)

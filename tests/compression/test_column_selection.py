@@ -114,6 +114,17 @@ def test_a_table_word_makes_the_part_and_other_things_are_refused() -> None:
         rnla.RandomlyPivotedQR(block_size=0)
 
 
+@pytest.mark.timeout(60)
+def test_random_choices_end_where_only_rounding_is_left() -> None:
+    """Columns whose residual is rounding are refused whenever they are drawn, and must not be drawn for ever."""
+    for name in ("graded", "fast", "exact_rank", "step"):
+        for dtype in ("float32", "float64"):
+            g = matrix(name, 30, 30, dtype=dtype, rng=1)
+            for seed in range(10):
+                assert len(set(random_columns(g, 30, 16, Key(seed)).tolist())) == 30
+    assert random_columns(np.zeros((3, 4)), 2, 16, Key(0)).tolist() == [0, 1]
+
+
 # --------------------------------------------------------------------------------------------------- distributions
 @pytest.mark.statistical
 @pytest.mark.parametrize("block_size", [1, 3, 16])
