@@ -46,6 +46,20 @@ AREAS = {  # in the order of the page
     "certificates": "Error estimates",
 }
 
+PAPER = {
+    "4.1": "randomized range finder",
+    "4.2": "adaptive randomized range finder",
+    "4.3": "randomized power iteration",
+    "4.4": "randomized subspace iteration",
+    "4.5": "fast randomized range finder",
+    "5.1": "direct SVD",
+    "5.2": "SVD via row extraction",
+    "5.3": "direct eigenvalue decomposition",
+    "5.4": "eigenvalue decomposition via row extraction",
+    "5.5": "eigenvalue decomposition via Nyström",
+    "5.6": "eigenvalue decomposition in one pass",
+}
+
 HEAD = """# Catalogue
 
 Every algorithm in the library: how it is called, what it costs, what is guaranteed, what it is checked against, and
@@ -116,6 +130,14 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def handle(row: dict[str, Any]) -> str:
+    """Return the name of a row, with the part or the function that is called where the name is not one."""
+    if re.fullmatch(r"\w+", row["name"]):
+        return code(row["name"])
+    match = re.search(r"method=(?:rnla\.)?(\w+)", row["call"]) or re.search(r"(\w+)\(", row["call"])
+    return f"{row['name']} (`{match[1]}`)" if match else str(row["name"])
+
+
 def called(text: str) -> str:
     """Return a call in code type."""
     return f"`{cell(text)}`" if text else ""
@@ -140,15 +162,15 @@ def page() -> str:
     """Return the catalogue."""
     found = rows()
     parts = [HEAD]
-    by_number = sorted(
-        {(number, row["name"], row["area"]) for row in found for number in numbers(row)},
-        key=lambda entry: ([int(part) for part in entry[0].split(".")], entry[1]),
-    )
     parts.append("## By its number in Halko, Martinsson and Tropp\n")
-    indexed: dict[str, list[str]] = {}
-    for number, name, area in by_number:
-        indexed.setdefault(number, []).append(f"[{code(name)}]({anchor(area)})")
-    parts.append(table(["Algorithm", "Here"], [[number, ", ".join(names)] for number, names in indexed.items()]))
+    body = []
+    for number, title in PAPER.items():
+        # A row for this algorithm alone comes before those that use it among others.
+        own = sorted((row for row in found if number in numbers(row)), key=lambda row: row["number"] != f"HMT {number}")
+        names = ", ".join(f"[{handle(row)}]({anchor(row['area'])})" for row in own)
+        oracles = dict.fromkeys(path for row in own for path in files(row["oracle"]))
+        body.append([number, title, names, "<br>".join(f"`{path}`" for path in oracles)])
+    parts.append(table(["Algorithm", "In the paper", "Here", "Oracle"], body))
     theorems = read("theorems").get("theorem", [])
     if theorems:
         parts.append("Their theorems, and the tests that hold the library to them:\n")

@@ -80,7 +80,7 @@ def test_every_function_has_a_row() -> None:
 def test_every_algorithm_of_the_paper_is_there() -> None:
     """Algorithms 4.1 to 4.5 and 5.1 to 5.6 of Halko, Martinsson and Tropp."""
     numbers = {number for row in ROWS for number in MAKE.numbers(row)}
-    assert numbers == {f"4.{i}" for i in range(1, 6)} | {f"5.{i}" for i in range(1, 7)}
+    assert numbers == set(MAKE.PAPER) == {f"4.{i}" for i in range(1, 6)} | {f"5.{i}" for i in range(1, 7)}
 
 
 def test_every_public_name_in_a_call_is_offered() -> None:
