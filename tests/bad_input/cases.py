@@ -219,7 +219,12 @@ def _cur(A: Any, rank: Any = None, tol: Any = None) -> Any:
     return rnla.cur(A, rank, tol=tol, rng=1)
 
 
+def _cholesky(A: Any, rank: Any = None, tol: Any = None) -> Any:
+    return rnla.cholesky(_semidefinite(A), rank, tol=tol, rng=1)
+
+
 ENTRIES: dict[str, Callable[..., Any]] = {
+    "cholesky": _cholesky,
     "qr": _qr,
     "lu": _lu,
     "interpolative": _interpolative,
