@@ -151,7 +151,7 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: EighResult | Non
     if min(base.shape) and (request.norm == "nuclear" or isinstance(ledger.base, (Dense, Sparse))):
         diagonal = take_diagonal(ledger)
         require_no_negative_diagonal(diagonal)
-    problem = _Nystrom(diagonal if request.norm == "nuclear" else None, request.norm)
+    problem = _Nystrom(diagonal if request.norm == "nuclear" else None, request.norm == "fro" and ledger.complete_scan)
     if min(base.shape) == 0:
         empty: EighResult = run(A, ledger, request, key, None, problem)
         return empty
@@ -199,21 +199,24 @@ def _assemble(A: Any, found: Located, basis: RangeBasis, request: Request, key: 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Nystrom:
-    """The Nystrom approximation on the basis; `diagonal` of A where the nuclear norm is asked for."""
+    """The Nystrom approximation on the basis; `diagonal` of A where the nuclear norm is asked for.
+
+    `looked_at` says whether the rank that is picked will be looked at again.
+    """
 
     diagonal: Any
-    norm: str
+    looked_at: bool
     name: ClassVar[str] = "nystrom"
 
     def asked(self) -> dict[str, Any]:
         return {}
 
     def approximation(self, basis: RangeBasis) -> RangeBasis:
-        # The projection, whose error is not below the approximation's.  In the Frobenius norm the squares nearly add,
-        # and what is picked so is looked at again; in the spectral norm nothing is, so the bound must hold.
+        # The projection, whose error is not below the approximation's.  Where the entries of A tell its Frobenius norm
+        # the squares nearly add, and what is picked so is looked at again; else the bound must hold.
         return dataclasses.replace(
             basis, leave_one_out=None, leave_one_out_spread=None, factors=None,
-            cut="sum" if self.norm == "spectral" else "one-sided",
+            cut="one-sided" if self.looked_at else "sum",
         )  # fmt: skip
 
     def certify(self, basis: RangeBasis, values: np.ndarray[Any, Any]) -> ErrorEstimate | None:

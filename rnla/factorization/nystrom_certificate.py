@@ -5,7 +5,8 @@ A - V diag(w) V^H is not orthogonal to what a cut to smaller rank drops, so squa
 1. for one product with A in all (`BlockLanczos(depth=1)`) and a rank: leave-one-out, no pass;
 2. in the Frobenius norm, where norm(A)_F is known: one product with V gives the exact error of every rank, above
    the floor of the Frobenius identity; for a rank alone, and below the floor, the residual itself is looked at;
-3. else `certify_approximation`: probes, or powered probes for the spectral norm;
+3. else `certify_approximation`: probes, or powered probes for the spectral norm; with a tolerance, the bound of the
+   projection on the basis, to which the eigenvalues cut off are added;
 4. without a pass to spare: the error of the projection on the basis, which is not below it, as a bound.
 """
 
@@ -50,7 +51,7 @@ def certified(
         free = _free_error(found, key, inside, rank, request.norm)
         if free is not None:
             return free, rank, status
-    elif request.norm == "spectral":
+    elif request.norm == "spectral" or not op.complete_scan:
         assert search.whole is not None
         return truncated_error(search.whole, search.values, rank), rank, status
     # For a rank alone the residual itself is as cheap where entries can be read, and knows no floor.
