@@ -39,7 +39,7 @@ def host(x: Any) -> Any:
     return np.asarray(x.numpy() if hasattr(x, "numpy") else x)
 
 
-def check(what: str, given: Any, meter: Meter) -> None:
+def check_call(what: str, given: Any, meter: Meter) -> None:
     out = CALLS[what](given)
     assert meter.largest <= LARGEST < 8 * 1500 * RANK
     assert np.allclose(host(out), CALLS[what](matrix()), rtol=1e-9)
@@ -48,12 +48,12 @@ def check(what: str, given: Any, meter: Meter) -> None:
 @pytest.mark.parametrize("what", CALLS)
 def test_on_a_strict_device(what: str, strict_meter: Meter) -> None:
     library = pytest.importorskip("array_api_strict")
-    check(what, library.asarray(matrix(), device=library.Device("device1")), strict_meter)
+    check_call(what, library.asarray(matrix(), device=library.Device("device1")), strict_meter)
 
 
 @pytest.mark.parametrize("what", CALLS)
 def test_on_torch(what: str, torch_meter: Meter) -> None:
-    check(what, pytest.importorskip("torch").from_numpy(matrix()), torch_meter)
+    check_call(what, pytest.importorskip("torch").from_numpy(matrix()), torch_meter)
 
 
 def test_transforms_stay_home() -> None:

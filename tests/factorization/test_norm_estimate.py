@@ -117,7 +117,7 @@ def test_steps_and_ratio_agree(complex_columns: bool) -> None:
 @pytest.mark.statistical
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_the_theorem_holds_for_the_worst_spectrum_that_it_knows(dtype: str) -> None:
-    """Alarm rate 1e-7 a case: misses above the binomial limit in 400 starts, at a failure probability of 0.2.
+    """False-alarm rate 1e-7 a case: misses above the binomial limit in 400 starts, at a failure probability of 0.2.
 
     One large value over a spectrum that is spread as the zeros of the extremal polynomial would want it.  One start,
     plain Lanczos by an explicit Krylov basis: no part of the library but the ratio.

@@ -81,7 +81,7 @@ def test_signals_above_noise_are_counted(kind: str, shape: tuple[int, int], know
 
 @pytest.mark.statistical
 def test_pure_noise_passes_the_edges_as_often_as_the_law_says() -> None:
-    """Alarm rate 1e-6: at most 14 of 200 draws pass the 1 percent point; the binomial limit at 1.5 percent is 14.
+    """False-alarm rate 1e-6: at most 14 of 200 draws pass the 1 percent point; the binomial limit at 1.5 percent is 14.
 
     Finite sizes move the point a little: 1.5 percent is allowed for.
     """

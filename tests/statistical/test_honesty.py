@@ -59,14 +59,14 @@ def check_exact(draws: list[Draw]) -> None:
 @pytest.mark.statistical
 @pytest.mark.parametrize("certificate", FAST)
 def test_bounds_hold_as_often_as_they_say(certificate: str) -> None:
-    """Alarm rate 1e-8 a certificate: the misses of 72 draws over the twelve spectra at the binomial limit."""
+    """False-alarm rate 1e-8 a certificate: the misses of 72 draws over the twelve spectra at the binomial limit."""
     check_bounds([draw for name in SPECTRA for draw in measured(certificate, name, FEW)])
 
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("certificate", ESTIMATED)
 def test_estimates_are_not_too_low_on_average(certificate: str) -> None:
-    """Alarm rate 1e-6 a spectrum: the mean of 24 draws is at least the truth less seven standard errors of theirs."""
+    """False-alarm rate 1e-6 a spectrum: the mean of 24 draws is at least the truth, less 7 standard errors."""
     for name in ("inverse", "inverse_root", "noise_1e-2", "clustered"):
         check_unbiased(measured(certificate, name, range(24)))
 
@@ -81,7 +81,7 @@ def test_exact_certificates_are_exact(name: str) -> None:
 @pytest.mark.parametrize("name", SPECTRA)
 @pytest.mark.parametrize("certificate", CERTIFICATES)
 def test_two_hundred_seeds_of_every_spectrum(certificate: str, name: str) -> None:
-    """Alarm rate 1e-8 a case, 144 cases: as the small tests above."""
+    """False-alarm rate 1e-8 a case, 144 cases: as the small tests above."""
     draws = measured(certificate, name, MANY)
     if certificate in ESTIMATED:
         check_unbiased(draws)
