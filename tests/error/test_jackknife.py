@@ -16,7 +16,7 @@ from tests.reference.epperly2022_jackknife import jackknife, nystrom_parts, rang
 Array = np.ndarray[Any, Any]
 
 
-def compared(found: Any, expected: tuple[Array, ...], tol: float) -> None:
+def assert_same(found: Any, expected: tuple[Array, ...], tol: float) -> None:
     parts = (found.values, found.left, found.right, found.approximation)
     for one, two in zip(parts, expected, strict=True):
         assert np.allclose(one, two, rtol=tol, atol=tol)
@@ -31,7 +31,7 @@ def test_replicates_of_the_range_are_those_of_leaving_columns_out(shape: tuple[i
         omega = Key(7).child("test-matrix", 0).normals(0, B.shape[1], 8, dtype=np.dtype(dtype))
         values, left, right, whole = jackknife(B, omega, 3, range_parts)
         found = rnla.jackknife(result)
-        compared(found, (values, left, right, whole) if space == "column" else (values, right, left, whole), 1e-9)
+        assert_same(found, (values, left, right, whole) if space == "column" else (values, right, left, whole), 1e-9)
         less = rnla.jackknife(result, 2)
         assert np.allclose(less.values, values[:2], rtol=1e-9)
         assert "conservative" in str(less)
@@ -42,7 +42,7 @@ def test_replicates_of_nystrom_are_those_of_leaving_columns_out(dtype: str) -> N
     A = hermitian_matrix("inverse", 40, dtype=dtype, rng=0)
     result = rnla.nystrom(A, 3, method=rnla.BlockLanczos(depth=1, oversampling=5), rng=7)
     omega = Key(7).child("test-matrix", 0).normals(0, 40, 8, dtype=np.dtype(dtype))
-    compared(rnla.jackknife(result), jackknife(A, omega, 3, nystrom_parts), 1e-9)
+    assert_same(rnla.jackknife(result), jackknife(A, omega, 3, nystrom_parts), 1e-9)
 
 
 def test_numbers_follow_the_scale_and_single_precision_the_double() -> None:
