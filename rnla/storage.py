@@ -48,6 +48,7 @@ from rnla.planner import Plan
 from rnla.rangefinder import HERMITIAN_RANGE_FINDERS, RANGE_FINDERS
 from rnla.rangefinder.protocols import Riders
 from rnla.results import RESULTS, CholeskyResume, ErrorEstimate, RangeBasis, Report, Result, Resume, Status
+from rnla.results.stored_parts import ForeignPart, SparsePart
 from rnla.sketch import SKETCHES
 
 __all__ = ["FORMAT", "ForeignPart", "load", "save"]
@@ -64,26 +65,6 @@ _DTYPES = {"float32", "float64", "complex64", "complex128", "int64"}  # the last
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal results make equal files
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ForeignPart:
-    """Stands for a part that the tables do not know, in a result that was loaded.
-
-    Parameters
-    ----------
-    description : str
-        How the part printed itself.
-    """
-
-    description: str
-
-    def find(self, op: Any, goal: Any, key: Any, riders: Any, start: RangeBasis | None = None) -> RangeBasis:
-        """Refuse: the code of the part did not travel with the file."""
-        raise InputError(
-            f"the result was made by {self.description}, a part of your own, whose code a file does not hold; "
-            "call svd again with it"
-        )
-
-
 def _field_names(made: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(made) if not field.name.startswith("_")]
 
@@ -93,7 +74,7 @@ _TABLES = (
     *PIVOT_RULES.values(), ForeignPart,
 )  # fmt: skip
 _PARTS: list[type] = [part if isinstance(part, type) else type(part) for part in _TABLES]
-_OTHERS: list[type] = [*RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders]
+_OTHERS: list[type] = [*RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders, SparsePart]
 _RECORDS = {made.__name__: made for made in [*_OTHERS, *_PARTS]}
 
 
@@ -134,6 +115,8 @@ class _Writer:
             name = where.removeprefix("result.")
             self.arrays[name] = self._host(value)
             return {"array": name}
+        if type(value).__module__.startswith("scipy.sparse") and hasattr(value, "asformat"):
+            return self.text(SparsePart.of(value), where)
         raise _Foreign(repr(value))
 
     def _part(self, part: Any, where: str) -> Any:
@@ -172,7 +155,8 @@ def _read_value(text: Any, arrays: Callable[[str], np.ndarray[Any, Any]]) -> Any
             unknown = fields.keys() - set(_field_names(_RECORDS[name]))
             if unknown:
                 raise IntegrityError(f"it gives {name} the unknown fields {sorted(unknown)}")
-            return _RECORDS[name](**{field: _read_value(item, arrays) for field, item in fields.items()})
+            made = _RECORDS[name](**{field: _read_value(item, arrays) for field, item in fields.items()})
+            return made.matrix() if isinstance(made, SparsePart) else made
     raise IntegrityError(f"it holds a piece that means nothing: {ascii(text)[:80]}")
 
 

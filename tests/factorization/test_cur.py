@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pickle
 import warnings
@@ -15,6 +16,7 @@ import scipy.sparse.linalg
 
 import rnla
 from rnla._xp.namespace import to_host
+from rnla.results.stored_parts import SparsePart
 from rnla.testing import SPECTRA, matrix, optimal_error
 from tests.reference import skeletons
 
@@ -206,3 +208,26 @@ def test_other_selections(selection: str) -> None:
         # Two interpolations, each as `test_other_selections_are_interpolations_too` allows it.
         true = check(rnla.cur(A, 10, selection=selection, rng=seed), A)
         assert true <= 10 * math.sqrt(22) * optimal_error(0.9 ** np.arange(60), 10)
+
+
+@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array])
+def test_sparse_rows_and_columns_are_saved_as_they_are(make: Any, tmp_path: Path) -> None:
+    A = matrix("inverse_square", 60, 45, dtype="complex64", rng=5)
+    given = make(np.where(np.abs(A) > np.quantile(np.abs(A), 0.7), A, 0))
+    for name, result in (("cur", rnla.cur(given, 6, rng=0)), ("id", rnla.interpolative(given, 6, rng=0))):
+        result.save(tmp_path / name)
+        loaded = rnla.load(tmp_path / name)
+        assert type(loaded.C) is type(given)
+        assert loaded.C.format == given.format
+        assert np.array_equal(loaded.C.toarray(), result.C.toarray())
+        assert loaded.extend(rank=8, A=given).rank == 8
+
+
+def test_a_damaged_sparse_part_is_refused() -> None:
+    whole = SparsePart.of(scipy.sparse.csr_array(np.eye(3)))
+    assert np.array_equal(whole.matrix().toarray(), np.eye(3))
+    for damage in (
+        {"indices": np.array([0, 1, 7])}, {"indptr": np.array([0, 2, 1, 3])}, {"kind": "tensor"}, {"order": "lil"},
+    ):  # fmt: skip
+        with pytest.raises((rnla.IntegrityError, ValueError)):
+            dataclasses.replace(whole, **damage).matrix()
