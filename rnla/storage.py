@@ -6,7 +6,8 @@ NumPy alone can read, that cannot run code, and that never stands half written.
 The file is an ``.npz``: a zip archive of stored (not compressed) members.
 
 - ``rnla.json``: the certificate, the report, the plan and the sizes.  A part of a method is written as the
-  name of its class, one of the tables ``RANGE_FINDERS``, ``SKETCHES`` and ``ORTHONORMALIZERS``, with its fields.
+  name of its class, one of the tables ``RANGE_FINDERS``, ``SKETCHES``, ``ORTHONORMALIZERS`` and
+  ``COLUMN_SELECTIONS``, with its fields.
 - ``<name>.npy``: one array each; ``U``, ``s``, ``Vh``, and the basis that `SVDResult.extend` goes on from.
 - The archive's comment: the format's version, and the SHA-256 digest of every byte before it.
 
@@ -40,6 +41,7 @@ from numpy.lib import format as npy_format
 
 from rnla._version import __version__
 from rnla._xp.namespace import is_array, to_host
+from rnla.compression.column_selection import COLUMN_SELECTIONS
 from rnla.compression.random_pivoting import PIVOT_RULES
 from rnla.errors import DTypeError, InputError, IntegrityError
 from rnla.operators.sources import read_npy_header
@@ -71,7 +73,7 @@ def _field_names(made: Any) -> list[str]:
 
 _TABLES = (
     *RANGE_FINDERS.values(), *HERMITIAN_RANGE_FINDERS.values(), *SKETCHES.values(), *ORTHONORMALIZERS.values(),
-    *PIVOT_RULES.values(), ForeignPart,
+    *PIVOT_RULES.values(), *COLUMN_SELECTIONS.values(), ForeignPart,
 )  # fmt: skip
 _PARTS: list[type] = [part if isinstance(part, type) else type(part) for part in _TABLES]
 _OTHERS: list[type] = [*RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders, SparsePart]

@@ -35,7 +35,7 @@ import numpy as np
 
 from rnla._xp.linalg import adjoint, frobenius, zeros
 from rnla._xp.namespace import namespace_of
-from rnla.compression.column_selection import COLUMN_SELECTIONS, ColumnSelection, as_selection
+from rnla.compression.column_selection import ColumnSelection, as_selection
 from rnla.compression.skeleton import Interpolation, Side, core_of, orthonormal_panel
 from rnla.factorization.driver import Certificate, Located, located, run, settle, unscaled
 from rnla.factorization.search import Factored
@@ -159,8 +159,7 @@ class _CUR:
     selection: ColumnSelection
 
     def asked(self) -> dict[str, Any]:
-        known = {part: word for word, part in COLUMN_SELECTIONS.items()}
-        return {"selection": known.get(type(self.selection), "pivoted_qr")}
+        return {"selection": self.selection}
 
     def approximation(self, basis: RangeBasis) -> RangeBasis:
         return basis
@@ -269,7 +268,7 @@ def _extend(
 ) -> Any:
     """Go on from a result: its columns and rows stay, and others are added."""
     result, op, request, key = resumed(result, A, rank, tol, on_failure)
-    return _run(A, op, request, key, result, _CUR(as_selection(result.resume.request["selection"])))
+    return _run(A, op, request, key, result, _CUR(result.resume.request["selection"]))
 
 
 register_resumer("cur", _extend)

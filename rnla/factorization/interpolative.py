@@ -37,7 +37,7 @@ import numpy as np
 from rnla._xp.linalg import adjoint, cast, frobenius, host_values, qr, zeros
 from rnla._xp.pivoting import column_squares, take
 from rnla.checks import check_choice
-from rnla.compression.column_selection import COLUMN_SELECTIONS, ColumnSelection, as_selection
+from rnla.compression.column_selection import ColumnSelection, as_selection
 from rnla.compression.skeleton import Interpolation, Side, coefficients, interpolate, interpolation_of_rows
 from rnla.compression.strong_pivoting import independent
 from rnla.factorization.driver import Certificate, Located, located, run, settle, unscaled
@@ -177,9 +177,7 @@ class _Interpolative:
     coefficients: str
 
     def asked(self) -> dict[str, Any]:
-        known = {part: word for word, part in COLUMN_SELECTIONS.items()}
-        word = known.get(type(self.selection), "pivoted_qr")
-        return {"axis": self.axis, "selection": word, "coefficients": self.coefficients}
+        return {"axis": self.axis, "selection": self.selection, "coefficients": self.coefficients}
 
     def approximation(self, basis: RangeBasis) -> RangeBasis:
         return basis
@@ -302,7 +300,7 @@ def _extend(
     """Go on from a result: its columns stay, and others are added."""
     result, op, request, key = resumed(result, A, rank, tol, on_failure)
     asked = result.resume.request
-    problem = _Interpolative(asked["axis"], as_selection(asked["selection"]), asked["coefficients"])
+    problem = _Interpolative(asked["axis"], asked["selection"], asked["coefficients"])
     return _run(A, op, request, key, result, problem)
 
 

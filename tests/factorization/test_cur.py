@@ -223,6 +223,16 @@ def test_sparse_rows_and_columns_are_saved_as_they_are(make: Any, tmp_path: Path
         assert loaded.extend(rank=8, A=given).rank == 8
 
 
+def test_the_selection_is_saved_and_used_again(tmp_path: Path) -> None:
+    A = matrix("inverse", 50, 40, rng=2)
+    part = rnla.RandomlyPivotedQR(block_size=3)
+    few = rnla.cur(A, 4, selection=part, rng=1)
+    few.save(tmp_path / "r")
+    loaded = rnla.load(tmp_path / "r")
+    assert loaded.resume.request["selection"] == part
+    assert np.array_equal(loaded.extend(rank=7, A=A).columns, few.extend(rank=7).columns)
+
+
 def test_a_damaged_sparse_part_is_refused() -> None:
     whole = SparsePart.of(scipy.sparse.csr_array(np.eye(3)))
     assert np.array_equal(whole.matrix().toarray(), np.eye(3))
