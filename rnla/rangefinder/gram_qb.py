@@ -18,7 +18,7 @@ Cost: q + 2 passes a block where A gives A^H A in one (2 q + 2 else), 2 q + 2 pr
 but the check of S3.
 
 Guarantee: in exact arithmetic that of q shifted power steps.  A Gram matrix holds squares, so within a block
-directions under about sqrt(eps) of its largest are not told apart; hence a tolerance has the floor `smallest_tol`,
+directions under about sqrt(eps) of its largest are not told apart; hence a tolerance has a floor of its own,
 1e-5 in double and 1.1e-2 in single precision, and one below it is refused.  The answer itself is certified as ever.
 Tested as `tests/rangefinder/test_gram_qb.py`.
 
@@ -160,14 +160,12 @@ class GramQB:
         else:
             omega, shift = _gram_orthonormalized(self.sketch.tile(0, p, p, size, key, **like_of(op)))[0], 0.0  # S1
             for _ in range(self.power_iterations):  # S2
-                w, _ = other.normal_product(omega)
-                w = outside_gram(w, start, omega)
+                w = outside_gram(other.normal_product(omega)[0], start, omega)
                 omega, smallest = _gram_orthonormalized(w - shift * omega if shift else w)
                 shift = max(shift, (shift + smallest) / 2)
-            y = deflated(riding.rmatmat(omega), start, omega)  # S3
-            x = orthonormalize_against(
-                None if start is None else start.basis, _gram_orthonormalized(y)[0], CholeskyQR2(), key
-            )
+                del w
+            x = _gram_orthonormalized(deflated(riding.rmatmat(omega), start, omega))[0]  # S3
+            x = orthonormalize_against(None if start is None else start.basis, x, CholeskyQR2(), key)
         y = riding.matmat(x)
         riding.finish()
         return joined(start, space, x, y, **(riding.fields() if start is None else {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,45 @@ def test_small_and_empty(method: Any, shape: tuple[int, int]) -> None:
     only = scipy.sparse.linalg.aslinearoperator(A)
     plan = rnla.plan(only, 1, method=method)
     assert rnla.svd(only, 1, method=method, rng=0).report.passes == plan.passes
+
+
+@pytest.mark.parametrize("method", METHODS, ids=repr)
+def test_the_memory_is_no_more_than_planned(method: Any) -> None:
+    A = np.random.default_rng(0).standard_normal((3000, 500))
+    rnla.svd(A[:60, :50], 3, method=method, rng=0)  # what is loaded on first use is not the method's
+    planned = rnla.plan(A, 40, method=method).bytes
+    with rnla.config_context(threads=1):
+        tracemalloc.start()
+        rnla.svd(A, 40, method=method, rng=0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak <= planned
+
+
+@pytest.mark.parametrize("method", [rnla.AdaptiveSampling(), rnla.BlockQB(), rnla.BlockKrylov(block_size=6)], ids=repr)
+@pytest.mark.parametrize("asked", [{"rank": 40}, {"tol": 0.05}], ids=repr)
+def test_a_deadline_leaves_the_blocks_that_are_whole(
+    asked: dict[str, Any], method: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every product takes one second of a clock that stands still otherwise."""
+    A, clock = matrix("inverse_root", 100, 70, rng=1), [0.0]
+
+    def timed(x: Array, by: Array) -> Array:
+        clock[0] += 1.0
+        return by @ x
+
+    slow = scipy.sparse.linalg.LinearOperator(
+        A.shape, matvec=lambda x: timed(x, A), rmatvec=lambda y: timed(y, A.T), matmat=lambda x: timed(x, A),
+        rmatmat=lambda y: timed(y, A.T), dtype=A.dtype,
+    )  # fmt: skip
+    monkeypatch.setattr("rnla.iterate.time.monotonic", lambda: clock[0])
+    with rnla.config_context(deadline=6.5), pytest.raises(rnla.DeadlineReached) as caught:
+        rnla.svd(slow, **asked, method=method, rng=0)
+    found = caught.value.result
+    assert found is not None
+    assert found.report.passes <= 8
+    assert 0 < found.rank <= sum(found.report.blocks) < 60
+    assert abs(found.error.value - true_error(A, found)) <= 6 * found.error.standard_error
 
 
 def test_passes_allowed_are_kept() -> None:
