@@ -87,11 +87,14 @@ def certify(
         view = op if basis.space == "row" else Adjoint(op)
         bound, failure = spectral_bound(view, basis.basis, basis.image, key.child("spectral-probes", len(basis.blocks)))
         failure *= len(basis.blocks)  # one look at most for every block
+        relative = bound / largest
+        if basis.cut == "one-sided":  # never worse than nothing, which the two-sided projection may be
+            relative = min(1.0, relative)
         return (
             ErrorEstimate(
-                value=min(1.0, bound / largest), absolute=bound, norm="spectral", kind="bounded",
+                value=relative, absolute=bound, norm="spectral", kind="bounded",
                 method="powered probes",
-                upper=min(1.0, bound / largest), failure_probability=failure, standard_error=math.nan, floor=rounding,
+                upper=relative, failure_probability=failure, standard_error=math.nan, floor=rounding,
                 norm_of_A=largest, residual=bound, residual_upper=bound,
             ),
             basis,

@@ -127,9 +127,9 @@ def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> Er
     if error.cut == "sum" and error.upper * error.norm_of_A > error.residual_upper > 0:
         # The bound divides by the least that an estimated norm of A can be; so must what is dropped.
         upper = error.upper + (upper - error.upper) * error.upper * error.norm_of_A / error.residual_upper
-    if not adds:
-        upper = min(1.0, upper) if error.norm == "spectral" else upper
-    value = min(1.0, absolute / error.norm_of_A)
+    value = absolute / error.norm_of_A
+    if error.cut == "one-sided":  # such a projection is never worse than nothing
+        value, upper = min(1.0, value), min(1.0, upper) if error.norm == "spectral" else upper
     spread = error.standard_error * (error.value / value) if value > 0 else error.standard_error
     kind = error.kind if adds or error.kind == "estimated" else "bounded"
     return dataclasses.replace(error, value=value, absolute=absolute, upper=upper, standard_error=spread, kind=kind)

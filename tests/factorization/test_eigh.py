@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pickle
 import warnings
@@ -17,9 +18,13 @@ from hypothesis import strategies as st
 
 import rnla
 from rnla.compression.two_sided import two_sided
+from rnla.error.certificate import certify
+from rnla.operators.coerce import as_operator
 from rnla.operators.hermitian import hermitian_ledger, tolerated_asymmetry
-from rnla.results import RangeBasis
+from rnla.operators.ledger import Ledger
+from rnla.results import RangeBasis, truncated_error
 from rnla.results.error_estimate import errors_of_ranks
+from rnla.rng import Key
 from rnla.testing import SPECTRA, haar, hermitian_matrix, optimal_error, optimal_rank, spectrum
 from tests.reference.halko2011_hermitian import direct_eigenvalue_decomposition
 
@@ -148,6 +153,19 @@ def test_what_a_two_sided_cut_adds_in_the_spectral_norm(corner: int, rest: int, 
     assert np.linalg.norm(whole, 2) <= bound[0] * (1 + 1e-14)
     sharp = errors_of_ranks(r, np.array([d]), "spectral", "two-sided")[0]
     assert np.linalg.norm([[d, r], [r, 0]], 2) == pytest.approx(sharp, rel=1e-12)
+
+
+def test_the_two_sided_projection_may_be_worse_than_nothing_and_says_so() -> None:
+    """In the spectral norm, where the one-sided one never is; the bound fails with probability 1e-6."""
+    A = np.kron([[-1.0, 1.0], [1.0, 1.0]], np.eye(10))
+    X = np.eye(20)[:, :10]
+    seen = two_sided(RangeBasis("row", X, A @ X, (10,)))
+    truth = np.linalg.norm(A - seen.image @ X.T, 2)
+    assert truth > np.linalg.norm(A, 2)
+    error, _ = certify(Ledger(as_operator(A)), seen, "spectral", Key(0), tol=None, values=np.ones(10))
+    assert error.upper >= truth
+    cut = truncated_error(dataclasses.replace(error, cut="two-sided"), np.ones(10), 5)
+    assert cut.upper >= np.linalg.norm(A - seen.image[:, :5] @ X[:, :5].T, 2)
 
 
 @pytest.mark.parametrize("norm", ["fro", "spectral"])
