@@ -91,6 +91,7 @@ def look(stream: Sketched, norm: float | None = None) -> Looked:
     low, notes = stream.method.compress(sketches)
     u, s, vh = svd(low.C)
     u, vh = _times(low.Q, u), adjoint(_times(low.P, adjoint(vh)))
+    s = s + 0.0  # LAPACK's values of a core of zeros are -0.0 here and there
     return Looked(u, s, vh, notes, measure(sketches, u, s, vh, norm))
 
 

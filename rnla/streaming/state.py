@@ -33,7 +33,7 @@ from rnla.rng import Key
 from rnla.streaming.error_sketch import Scree
 from rnla.streaming.finishing import finish, look
 from rnla.streaming.maps import LinearSketch, Maps, Sketches, increments, numbers_of
-from rnla.streaming.updates import factor_of, in_place, piece_of, scaled, weighted
+from rnla.streaming.updates import factor_of, in_place, piece_of, scaled, summed, weighted
 
 __all__ = ["Stream"]
 
@@ -179,6 +179,8 @@ class Stream:
         ------
         InputError
             Streams whose sketches do not add up, with the first difference.
+        NonFiniteError
+            A sum that leaves the range of the dtype.
         """
         if not isinstance(other, Stream):
             raise DTypeError(f"merge takes a Stream, got a {type(other).__name__}")
@@ -191,7 +193,7 @@ class Stream:
         mine, theirs = self.sketches.arrays, other.sketches.arrays
         if self._xp is not other._xp or self._device != other._device:
             raise BackendError("the streams live in different libraries or on different devices; move one first")
-        self._arrays = {name: mine[name] + theirs[name] for name in mine}
+        self._arrays = {name: summed(mine[name], 0, theirs[name]) for name in mine}
         self.updates += other.updates
         return self
 
@@ -336,9 +338,10 @@ class Stream:
             pieces = {s.name: scaled(found[s.name], eta, op.exponent, s) for s in self.layout}
             starts = {"range": corner[0], "corange": corner[1], "core": 0}
             past = {s.name: weighted(arrays[s.name], theta, s) for s in self.layout}
+            sums = {s.name: summed(past[s.name], starts[s.side], pieces[s.name]) for s in self.layout}
             self._whole = False
             for s in self.layout:
-                self._arrays[s.name] = in_place(past[s.name], starts[s.side], pieces[s.name])
+                self._arrays[s.name] = in_place(past[s.name], starts[s.side], sums[s.name])
             self.updates += 1
             self._whole = True
         return self

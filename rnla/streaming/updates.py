@@ -19,7 +19,7 @@ from rnla.operators.lowrank import FactoredOperator
 from rnla.operators.sparse import Sparse
 from rnla.streaming.maps import LinearSketch
 
-__all__ = ["factor_of", "in_place", "piece_of", "scaled", "weighted"]
+__all__ = ["factor_of", "in_place", "piece_of", "scaled", "summed", "weighted"]
 
 
 def piece_of(H: Any, dtype: np.dtype[Any], xp: Any, device: Any) -> Ledger:
@@ -83,23 +83,37 @@ def scaled(piece: Any, eta: Any, exponent: int, sketch: LinearSketch) -> Any:
             piece = piece * eta
         if exponent:
             piece = piece * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)
-    if not all_finite(piece):
-        raise NonFiniteError(f"the sketches leave the range of {piece.dtype}: scale the pieces down, or use float64")
-    return piece
+    return _in_range(piece)
+
+
+def _in_range(array: Any) -> Any:
+    """Return an array; raise where a product or a sum has left the range of its dtype."""
+    if not all_finite(array):
+        raise NonFiniteError(f"the sketches leave the range of {array.dtype}: scale the pieces down, or use float64")
+    return array
 
 
 def weighted(array: Any, theta: Any, sketch: LinearSketch) -> Any:
     """Return theta times a sketch, itself where theta is 1."""
     theta = _of_side(theta, sketch)
-    return array if theta == 1 else array * theta
+    if theta == 1:
+        return array
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _in_range(array * theta)
 
 
-def in_place(array: Any, start: int, piece: Any) -> Any:
-    """Return an array with a piece added to its rows from `start` on."""
-    where = slice(start, start + int(piece.shape[0]))
+def summed(array: Any, start: int, piece: Any) -> Any:
+    """Return the rows of an array from `start` on, with a piece added."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _in_range(array[start : start + int(piece.shape[0]), :] + piece)
+
+
+def in_place(array: Any, start: int, rows: Any) -> Any:
+    """Return an array with other rows from `start` on."""
+    where = slice(start, start + int(rows.shape[0]))
     if is_numpy(namespace_of(array)):
-        array[where] += piece
+        array[where] = rows
         return array
     import array_api_extra
 
-    return array_api_extra.at(array)[where, :].add(piece)
+    return array_api_extra.at(array)[where, :].set(rows)

@@ -187,6 +187,26 @@ def test_forgetting_weighs_the_past_exponentially() -> None:
     assert_same(run, begun("sketchy_svd").update(explicit + A))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_overflow_is_refused_and_leaves_the_state_as_it_was(dtype: Any) -> None:
+    """Whether the past, the sum with a piece or the sum of two streams leaves the range of the dtype."""
+    A = piece("sketchy_svd", dtype=dtype)
+    run = begun("sketchy_svd", dtype).update(A)
+    large = float(np.finfo(dtype).max) / max(float(np.abs(array).max()) for array in arrays(run).values())
+    before = run.copy()
+    with pytest.raises(rnla.NonFiniteError, match="leave the range"):
+        run.update(A, theta=4 * large)
+    assert_same(run, before, 0.0)
+    assert run.updates == 1
+    full = begun("sketchy_svd", dtype).update(A, eta=0.75 * large)
+    kept = full.copy()
+    for add in (lambda: full.update(A, eta=0.75 * large), lambda: full.merge(kept)):
+        with pytest.raises(rnla.NonFiniteError, match="leave the range"):
+            add()
+        assert all((one == arrays(kept)[name]).all() for name, one in arrays(full).items())
+        assert full.updates == 1
+
+
 # --------------------------------------------------------------------------------------------- kinds of pieces
 @pytest.mark.parametrize("name", METHODS)
 def test_every_kind_of_piece_adds_the_same(name: str, tmp_path: Path) -> None:
