@@ -3,8 +3,8 @@
     python -m benchmarks.interpolative_tolerance [--rows 400] [--columns 300] [--draws 20]
 
 The matrix has the singular values 0.9^j, on which a tolerance decides the rank everywhere.  For every tolerance the
-worst and the median over the draws of error / (tolerance norm(A)) in the spectral norm, SciPy's own, and the ranks.  A
-number above 1 is a missed tolerance; ours raises where it would be one.
+median and the worst over the draws of error / (tolerance norm(A)) in the spectral norm, which is SciPy's, and the ranks.
+A number above 1 is a missed tolerance; ours raises where it would be one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def measure(rows: int, columns: int, draws: int, tolerances: Sequence[float] = T
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--columns", type=int, default=300)
     parser.add_argument("--draws", type=int, default=20)
