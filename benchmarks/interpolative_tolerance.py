@@ -2,8 +2,8 @@
 
     python -m benchmarks.interpolative_tolerance [--rows 400] [--columns 300] [--draws 20]
 
-The matrix has the singular values 0.9^j, on which a tolerance decides the rank everywhere.  For every tolerance the
-median and the worst over the draws of error / (tolerance norm(A)) in the spectral norm, which is SciPy's, and the ranks.
+The matrix has the singular values 0.9^j, on which a tolerance decides the rank everywhere.  For every tolerance: the
+median and the worst over the draws of error / (tolerance norm(A)), in the spectral norm, which is SciPy's; the ranks.
 A number above 1 is a missed tolerance; ours raises where it would be one.
 """
 

@@ -2,7 +2,7 @@
 
 Problem: k columns J of G with a small residual G - Q Q^H G, Q an orthonormal basis of G[:, J].
 
-`RandomlyPivotedQR` [dong2023]_, [epperly2026]_, on G = diag(s) V^H:
+`RandomlyPivotedQR` [dong2023]_, [epperly2024]_, on G = diag(s) V^H:
 
 S1. d_j = squared norm of column j of the residual; draw b candidates with probability d_j / sum(d).
 S2. H = the Gram matrix of the candidates' residual columns; accept by rejection (`RandomPivoting.settle`), which
