@@ -7,8 +7,7 @@ S2. Y = A Omega, by the transform of the test matrix where it has one and A is r
 S3. Q = orth(Y).
 S4. The image A^H Q (the paper's B, adjoint), which Algorithm 5.1 makes next.
 
-With a basis Q0 there already: Y - Q0 (Q0^H A) Omega, from its image and without a product, is orthonormalized
-against Q0.
+With a basis Q0 there already, Y is orthonormalized against it.
 
 Cost: 2 passes and 2 products of `size` columns, 4 m size^2 flops of panel algebra, 2 (m + n) size numbers.
 
@@ -36,7 +35,6 @@ from rnla.rangefinder.blocks import (
     check_orthonormalizer,
     check_space,
     complete_basis,
-    deflated,
     joined,
     like_of,
     passes_if_complete,
@@ -125,14 +123,12 @@ class SketchedRange:
         del more
         space = self.space_for(op.shape) if start is None else start.space
         view = view_of(op, space)
-        p, r = view.shape
+        r = view.shape[1]
         key = key.child("test-matrix", 0 if start is None else len(start.blocks))
         riding = Riding(view, riders if start is None else Riders(), key, like_of(op))
         fields: dict[str, Any] = {}
         if start is not None:
-            omega = self.sketch.tile(0, p, p, size, key, **like_of(op))
-            y = deflated(riding.sketched(self.sketch, size, key), start, omega)
-            x = orthonormalize_against(start.basis, y, self.orthonormalizer, key)
+            x = orthonormalize_against(start.basis, riding.sketched(self.sketch, size, key), self.orthonormalizer, key)
         elif size >= r:
             x = complete_basis(op, r, self.orthonormalizer, key)
         else:

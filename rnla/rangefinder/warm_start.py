@@ -7,7 +7,6 @@ need not be orthonormal or of full rank: they are orthonormalized first.  No est
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rnla._xp.linalg import cast, is_complex
@@ -67,6 +66,4 @@ def first_block(op: Ledger, start: Any, drawn: Any, orth: Orthonormalizer) -> An
     if have > start.shape[0]:
         raise InputError(f"start has {have} columns of {start.shape[0]} rows, more than can be independent")
     columns = orth.factor(cast(start, drawn.dtype))[0][:, : min(have, size)]
-    # At the norm of a drawn column, so that neither kind drowns the other in a block.
-    columns = columns * math.sqrt(int(start.shape[0]))
     return op.xp.concat([columns, drawn[:, int(columns.shape[1]) :]], axis=1)

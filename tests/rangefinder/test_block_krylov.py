@@ -95,6 +95,16 @@ def test_an_exact_rank_fills_its_blocks_with_orthonormal_columns(dtype: str, spa
     assert np.linalg.norm(view - (view @ X) @ X.conj().T) <= 50 * eps * np.linalg.norm(A)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sequence_that_ends_is_replaced_by_what_the_matrix_sees(dtype: str) -> None:
+    """All values equal: the second block adds nothing, and on the longer side arbitrary columns would not help."""
+    A = matrix("flat", 80, 50, dtype=dtype, rng=1)
+    part = rnla.BlockKrylov(block_size=5, space="column")
+    basis = part.find(Ledger(as_operator(A)), Goal(50, 50), Key(0), Riders())
+    X = basis.basis.astype(np.float64)
+    assert np.linalg.norm(A - X @ (X.T @ A), 2) <= 100 * math.sqrt(80) * float(np.finfo(dtype).eps)
+
+
 # ------------------------------------------------------------------------------------ against subspace iteration
 @pytest.mark.parametrize("depth", [2, 3, 4])
 @pytest.mark.parametrize("name", SPECTRA)
