@@ -19,6 +19,7 @@ import rnla
 from rnla.compression.nystrom import leave_one_out_of_nystrom, nystrom_of_basis
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
+from rnla.rangefinder import HERMITIAN_RANGE_FINDERS, RANGE_FINDERS
 from rnla.results import RangeBasis
 from rnla.rng import Key
 from rnla.testing import SPECTRA, haar, hermitian_matrix, optimal_error, optimal_rank, spectrum
@@ -406,3 +407,21 @@ def test_a_missed_tolerance_carries_the_answer() -> None:
             rnla.nystrom(A, 3, tol=1e-3, norm=norm, rng=0)
         assert caught.value.result.rank == 3
         assert not rnla.nystrom(A, 3, tol=1e-3, norm=norm, on_failure="return", rng=0).status.ok
+
+
+# ----------------------------------------------------------------------------------------------- every range finder
+@pytest.mark.parametrize("function", [rnla.eigh, rnla.nystrom], ids=["eigh", "nystrom"])
+@pytest.mark.parametrize("name", [*RANGE_FINDERS, *HERMITIAN_RANGE_FINDERS])
+def test_every_range_finder_serves_hermitian_matrices(name: str, function: Any) -> None:
+    """A bound of probes fails with probability 1e-4 a look, and an estimate by six standard errors; fixed seeds."""
+    A = hermitian_matrix("exponential", 90, dtype="complex128", rng=0)
+    part, scale = {**RANGE_FINDERS, **HERMITIAN_RANGE_FINDERS}[name](), np.linalg.norm(A)
+    for given_as in (A,) if name in {"full_svd", "gram_eigh", "tall_qr"} else (A, Products(A)):
+        for asked in ({"rank": 8}, {"tol": 1e-2}):
+            result = function(given_as, method=part, rng=0, **asked)
+            truth, error = np.linalg.norm(rest_of(A, result)), result.error
+            upper = error.value + 6 * error.standard_error if math.isnan(error.upper) else error.upper
+            assert truth <= upper * scale * (1 + 1e-6)
+            assert truth <= 2 * optimal_error(spectrum("exponential", 90), result.rank)
+            if "tol" in asked:
+                assert truth <= 1e-2 * scale
