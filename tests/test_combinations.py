@@ -98,14 +98,11 @@ def test_every_problem_takes_every_test_matrix(problem: str, sketch: str, source
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_every_problem_takes_every_range_finder(problem: str, finder: str, source: str) -> None:
     part = RANGE_FINDERS[finder]()
-    try:
-        result = _check(PROBLEMS[problem], source, rank=RANK, method=part)
-    except rnla.RnlaError as error:
-        assert source != "array", f"every method works on arrays, but: {error}"
-        assert "needs a dense matrix" in str(error)
-        assert finder in {"full_svd", "gram_eigh", "tall_qr"}
+    if source != "array" and finder in {"full_svd", "gram_eigh", "tall_qr"}:
+        with pytest.raises(rnla.InputError, match="needs a dense matrix"):
+            _check(PROBLEMS[problem], source, rank=RANK, method=part)
         return
-    assert result.rank == RANK
+    assert _check(PROBLEMS[problem], source, rank=RANK, method=part).rank == RANK
 
 
 @pytest.mark.parametrize("finder", RANGE_FINDERS)
