@@ -115,7 +115,7 @@ def generalized_nystrom(
     """
     key = as_key(rng)
     op = as_operator(A)
-    part = _TwoSketches(as_sketch(sketch))
+    part = TwoSketches(as_sketch(sketch))
     if oversampling is not None:
         check_whole("oversampling", oversampling)
     request = read_request(op.shape, op.dtype, rank, None, norm, oversampling, None, None, None, "raise")
@@ -167,7 +167,7 @@ def _error(found: Located, factored: Factored, rank: int, norm: str, key: Key) -
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _TwoSketches:
+class TwoSketches:
     """Makes Q and X^H of two sketches, as a basis of the columns' space and what stands for the image on it."""
 
     sketch: TestMatrix = Gaussian()

@@ -229,8 +229,8 @@ def hermitian_matrix(
     Examples
     --------
     >>> A = hermitian_matrix([3.0, 2.0], 4, indefinite=True)
-    >>> np.linalg.eigvalsh(A).round(10).tolist()
-    [-2.0, 0.0, 0.0, 3.0]
+    >>> bool(np.allclose(np.linalg.eigvalsh(A), [-2, 0, 0, 3]))
+    True
     """
     if isinstance(spectrum_or_values, str):
         values = spectrum(spectrum_or_values, n, dtype=dtype) if n else np.zeros(0)
