@@ -114,7 +114,7 @@ def test_the_accelerated_form_has_the_pivots_of_the_simple_one(method: Any) -> N
 
 @pytest.mark.statistical
 def test_the_expected_error_obeys_the_theorem() -> None:
-    """E trace <= (1 + e) tail for k >= r / e + r log(1 / (e t)), r = 3, e = 1/2; at six standard errors, alarm rate 1e-8."""
+    """E trace <= (1 + e) tail for k >= r/e + r log(1/(e t)), r = 3, e = 1/2; six standard errors, alarm rate 1e-8."""
     values = np.concatenate([[3.0, 2.0, 1.0], np.full(57, 0.01)])
     A, r, e = psd(values, rng=1), 3, 0.5
     tail = values[r:].sum()
