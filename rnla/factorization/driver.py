@@ -339,9 +339,8 @@ def resumer_of(problem_of: Callable[[dict[str, Any]], Driven]) -> Callable[..., 
             op.shape, op.dtype, rank, tol, resume.request["norm"], None, None, None, resume.method, on_failure
         )
         if request.rank is not None and request.rank < result.rank:
-            raise InputError(
-                f"rank={request.rank} is below the present {result.rank}; use truncate(rank={request.rank})"
-            )
+            cure = f"use truncate(rank={request.rank})" if hasattr(result, "truncate") else "call the function again"
+            raise InputError(f"rank={request.rank} is below the present {result.rank}; {cure}")
         return run(A, op, request, Key(resume.seed), result, problem_of(resume.request))
 
     return extend

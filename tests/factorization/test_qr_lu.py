@@ -180,6 +180,8 @@ def test_a_result_extends_saves_and_travels(name: str, tmp_path: Path) -> None:
     assert more.rank == 15
     assert more.error.value < few.error.value
     CHECKS[name](more, A, values)
+    with pytest.raises(rnla.InputError, match="call the function again"):
+        more.extend(rank=3)
     few.save(tmp_path / "result.npz")
     loaded = rnla.load(tmp_path / "result.npz")
     assert type(loaded) is type(few)
