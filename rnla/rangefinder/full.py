@@ -52,8 +52,8 @@ class FullSVD:
     def find(self, op: Ledger, goal: Goal, key: Key, riders: Riders, start: RangeBasis | None = None) -> RangeBasis:
         """Return the complete basis, with the factors."""
         del goal, key, riders
-        if start is not None:
-            return start  # it is complete
+        if start is not None and start.size == min(op.shape):
+            return start  # it is complete; another method's basis may not be
         if not isinstance(op.base, SupportsBlocks):
             raise InputError("method=FullSVD() needs a dense matrix; use SubspaceIteration() or Adaptive()")
         blocks = op.fold_blocks("row", lambda blocks, _, block: (*blocks, block), ())

@@ -131,6 +131,15 @@ def test_the_default_is_that_of_numpy() -> None:
         assert int(rnla.rank_estimate(A, rng=0)) == expected
 
 
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+def test_a_rank_found_when_the_full_svd_takes_over(tol: float) -> None:
+    """The first look takes a few columns; the next asks for so many that the plan is the full SVD."""
+    A = matrix(0.8 ** np.arange(200.0), 300, 200, rng=4)
+    found = rnla.rank_estimate(A, tol=tol, rng=0)
+    assert found.rank == np.linalg.matrix_rank(A, rtol=tol)
+    assert found.certain
+
+
 @pytest.mark.parametrize("method", ["tolerance", "energy", "gavish_donoho", "marchenko_pastur"])
 def test_ranks_do_not_depend_on_the_scale(method: str) -> None:
     A = noisy(120, 90, 5, 0.3, 3)
