@@ -44,7 +44,7 @@ def test_the_frobenius_error_of_an_array_is_exact(dtype: str) -> None:
 @pytest.mark.statistical
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_the_bounds_of_an_operator_hold_over_many_keys(dtype: str) -> None:
-    """Alarm rate for keys at random: 300 looks that fail with probability 1e-4 and 1e-6: 3 % and under 1e-3."""
+    """False alarm rate for keys at random: 300 looks that fail with probability 1e-4 and 1e-6: 3 % and 3e-4."""
     A, L, R = skewed(dtype)
     rest = A - L @ R.conj().T
     for norm, order in (("fro", None), ("spectral", 2)):
