@@ -149,8 +149,8 @@ def spectral_error(values: Array, result: Any) -> float:
 def test_slow_decay_is_where_it_pays() -> None:
     """Values j^-1/2, rank 20, n = 800: the published ordering, 4 blocks to 1.0000, powers of as many products above.
 
-    A diagonal matrix is as good as any, since the test matrix is Gaussian.  Alarm rate: the largest of 5 seeds lies
-    under 1.00005 by a factor of 5 in the excess, and the smallest excess of the powers above it by one of 20; no
+    A diagonal matrix is as good as any, since the test matrix is Gaussian.  False alarm rate: the largest of 5 seeds
+    lies under 1.00005 by a factor of 5 in the excess, and the smallest excess of the powers above it by one of 20; no
     theorem, two decades apart.
     """
     values = np.arange(1.0, 801.0) ** -0.5
