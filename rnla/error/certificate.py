@@ -24,7 +24,13 @@ import numpy as np
 
 from rnla._xp.linalg import eps_of, frobenius, is_complex
 from rnla.error.probes import PROBES, lower_share, probe_residual
-from rnla.error.residual import explicit_residual, frobenius_difference, identity_floor, identity_rounding
+from rnla.error.residual import (
+    explicit_residual,
+    factoring_level,
+    frobenius_difference,
+    identity_floor,
+    identity_rounding,
+)
 from rnla.error.spectral import SPECTRAL_PASSES, spectral_bound
 from rnla.operators.algebra import Adjoint
 from rnla.operators.ledger import Ledger
@@ -37,15 +43,6 @@ __all__ = ["FAILURE", "certify", "smallest_rank", "with_probes"]
 
 FAILURE = 1e-4
 """Failure probability of one bound from probes."""
-
-
-def factoring_level(basis: RangeBasis) -> float:
-    """Return the error, relative to the norm of A, that the factors may add to the projection that is certified.
-
-    QR, the SVD of the triangle and the products that join them round; on the twelve spectra up to 35 eps was measured
-    for 200 columns and 20 eps for 60, most of it LAPACK's own, against the 10 + 3 sqrt(columns) eps allowed here.
-    """
-    return eps_of(basis.basis.dtype) * (10 + 3 * math.sqrt(basis.size))
 
 
 def with_probes(op: Ledger, basis: RangeBasis, key: Key, count: int = PROBES) -> RangeBasis:
@@ -123,23 +120,22 @@ def certify(
     columns = int(basis.probes.shape[1])
     share = lower_share(columns, FAILURE, complex_columns=is_complex(op.dtype))
     estimate = _estimated(
-        value, spread, value / math.sqrt(share) + factoring_level(basis) * energy,
+        value, spread, value / math.sqrt(share) + factoring_level(op.dtype, basis.size) * energy,
         _norm(magnitude, energy, value), "independent probes", rounding,
         min(1.0, FAILURE * max(1, len(basis.blocks))),
     )  # fmt: skip
     if tol is not None and op.spare_passes > 0 and _bound_costs_rank(op, estimate, values, tol):
         absolute = explicit_residual(op, basis)
         scale = _norm(magnitude, energy, absolute)
-        return _exact(absolute, scale, "fro", "the explicit residual", rounding, factoring_level(basis)), basis
+        return _exact(
+            absolute, scale, "fro", "the explicit residual", rounding, factoring_level(op.dtype, basis.size)
+        ), basis
     return estimate, basis
 
 
 def _complete(op: Ledger, basis: RangeBasis, scale: float, norm: str, tol: float | None) -> ErrorEstimate:
-    """Return the error of a basis that spans the whole space: rounding, which only a tolerance near it makes matter.
-
-    The level, eps (10 + 3 sqrt(max(m, n))), is over what was measured on the twelve spectra.
-    """
-    level = eps_of(op.dtype) * (10 + 3 * math.sqrt(max(op.shape)))
+    """Return the error of a basis that spans the whole space: rounding, which only a tolerance near it makes matter."""
+    level = factoring_level(op.dtype, max(op.shape))
     if tol is None or tol >= level or scale == 0:
         left_out = basis.left_out if basis.left_out > level * scale else 0.0
         return _exact(left_out, scale, norm, "a complete basis", level, level)
@@ -150,7 +146,7 @@ def _complete(op: Ledger, basis: RangeBasis, scale: float, norm: str, tol: float
             norm,
             "the explicit residual",
             10 * eps_of(op.dtype),
-            factoring_level(basis),
+            factoring_level(op.dtype, basis.size),
         )
     return _at_the_floor(level, scale, norm, "a complete basis, up to rounding")
 

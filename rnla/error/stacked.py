@@ -17,7 +17,7 @@ import numpy as np
 
 from rnla._xp.linalg import adjoint, cast, eps_of, host_values
 from rnla._xp.stacked import squares, take_items
-from rnla.error.residual import identity_floor
+from rnla.error.residual import factoring_level, identity_floor, identity_rounding
 from rnla.operators.stack import Stack
 from rnla.results.batched_result import StackedFactors
 
@@ -55,21 +55,16 @@ def _explicit(stack: Stack, found: StackedFactors, chosen: Array) -> Array:
     return norms
 
 
-def _factoring_level(dtype: Any, size: int) -> float:
-    """Return the error that the factors may add to what is certified, as for one matrix."""
-    return eps_of(dtype) * (10 + 3 * math.sqrt(size))
-
-
 def complete_residuals(stack: Stack, found: StackedFactors, beside: Array, tol: float | None) -> Residuals:
     """Return the residuals of complete factorizations: rounding, read off the entries where a tolerance is as small.
 
     `beside` is the norm of what the factorization leaves out of every item: its part that is not Hermitian.
     """
     count, m, n = stack.shape
-    level = _factoring_level(stack.dtype, max(m, n))
+    level = factoring_level(stack.dtype, max(m, n))
     if tol is None or tol >= level:
         return beside, np.full(count, level), np.full(count, "a complete basis", dtype=object)
-    rounding = np.full(count, _factoring_level(stack.dtype, min(m, n)))
+    rounding = np.full(count, factoring_level(stack.dtype, min(m, n)))
     return _explicit(stack, found, np.arange(count)), rounding, np.full(count, "the explicit residual", dtype=object)
 
 
@@ -80,11 +75,13 @@ def projected_residuals(stack: Stack, found: StackedFactors, size: int) -> Resid
     floor = identity_floor(stack.dtype)
     below = (difference <= (floor * stack.norms) ** 2) & (stack.norms > 0)
     residual = np.sqrt(np.maximum(difference, 0.0))
-    rounding, method = np.zeros(len(energy)), np.full(len(energy), "the Frobenius identity", dtype=object)
+    scale = np.where(stack.norms > 0, stack.norms, 1.0)
+    rounding = np.hypot(residual / scale, identity_rounding(stack.dtype)) - residual / scale
+    method = np.full(len(energy), "the Frobenius identity", dtype=object)
     chosen = np.flatnonzero(below)
     if len(chosen):
         residual[chosen] = _explicit(stack, found, chosen)
-        rounding[chosen], method[chosen] = _factoring_level(stack.dtype, size), "the explicit residual"
+        rounding[chosen], method[chosen] = factoring_level(stack.dtype, size), "the explicit residual"
     return residual, rounding, method
 
 
@@ -138,7 +135,7 @@ def certificates(values: Array, stack: Stack, residuals: Residuals, asked: Asked
     safe = np.where(scale > 0, scale, 1.0)
     grown = np.exp2(stack.exponents.astype(float))
     value = np.minimum(errors[here, rank] / safe, 1.0)
-    level = eps_of(stack.dtype) * (10 + 3 * math.sqrt(max(values.shape[1], 1)))
+    level = factoring_level(stack.dtype, values.shape[1])
     identity = np.asarray(["identity" in str(text) for text in method], dtype=bool)
     numerical = 4 * eps_of(stack.dtype) * max(2.0, math.sqrt(max(stack.shape[1:])))
     with np.errstate(over="ignore"):

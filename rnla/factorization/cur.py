@@ -36,7 +36,7 @@ import numpy as np
 from rnla._xp.linalg import adjoint, frobenius, zeros
 from rnla._xp.namespace import namespace_of
 from rnla.compression.column_selection import ColumnSelection, as_selection
-from rnla.compression.skeleton import Interpolation, Side, core_of, orthonormal_panel
+from rnla.compression.skeleton import Interpolation, Side, core_of, orthonormal_panel, product_rounding
 from rnla.factorization.driver import Certificate, Located, located, run, settle, unscaled
 from rnla.factorization.search import Factored
 from rnla.factorization.skeletons import (
@@ -239,8 +239,22 @@ class _Maker:
         if error is None:  # S5
             pair = columns.panel @ core, rows.panel
             error = looked_at(self.found, pair, self.request.norm, self.key, look)
+        error = _with_rounding(error, product_rounding(columns.panel, core, adjoint(rows.panel)))
         cut = used < min(columns.live, rows.live)
         return Attempt(columns.rank, (columns, rows, core, used), error, exhausted=cut)
+
+
+def _with_rounding(error: ErrorEstimate, rounding: float) -> ErrorEstimate:
+    """Return the certificate with room for the product's rounding, which another order of its sums has anew.
+
+    What was looked at holds one sample of it, and the bound of `product_rounding` is added.
+    """
+    if not error.residual_upper > 0:
+        return error
+    names = ("upper", "residual_upper", *(("value", "absolute", "residual") if error.kind == "bounded" else ()))
+    share = 1 + rounding / error.residual_upper
+    floor = max(error.floor, rounding / error.norm_of_A) if error.norm_of_A > 0 else error.floor
+    return dataclasses.replace(error, floor=floor, **{name: share * getattr(error, name) for name in names})
 
 
 def _leading(part: Interpolation, count: int) -> Interpolation:

@@ -30,7 +30,7 @@ from rnla.compression.projection import project
 from rnla.compression.strong_pivoting import strongly_pivoted
 from rnla.config import get_config
 from rnla.error.approximation import certify_approximation
-from rnla.error.residual import frobenius_difference, identity_floor
+from rnla.error.residual import frobenius_difference, identity_floor, identity_rounding
 from rnla.error.spectral import SPECTRAL_PASSES
 from rnla.errors import BudgetError, DeadlineReached, InputError
 from rnla.factorization.driver import Certificate, Located, report_of, unscaled_error
@@ -180,7 +180,8 @@ def exact_error(op: Ledger, image: Any, norm: str, rounding: float) -> ErrorEsti
     absolute = frobenius_difference(scale, image)
     if absolute is None or rounding > 1e-3 * absolute:
         return None
-    upper = absolute + rounding + eps_of(op.dtype) * (10 + 3 * math.sqrt(max(1, *image.shape[:1]))) * scale
+    factors = eps_of(op.dtype) * (10 + 3 * math.sqrt(max(1, *image.shape[:1]))) * scale
+    upper = math.hypot(absolute, identity_rounding(op.dtype) * scale) + rounding + factors
     return ErrorEstimate(
         value=absolute / scale, absolute=absolute, norm="fro", kind="exact", method="the Frobenius identity",
         upper=upper / scale, failure_probability=0.0, standard_error=0.0, floor=identity_floor(op.dtype),

@@ -230,3 +230,20 @@ def test_an_estimate_prints_in_words(dtype: str) -> None:
     text = str(rnla.svd(A, tol=0.2, norm="spectral", rng=0, method=rnla.Adaptive(block_size=4)).error)
     assert "spectral norm" in text
     assert "probability" in text
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("n", [12, 20, 40])
+def test_lapacks_own_rounding_is_allowed_for_in_small_matrices(n: int, dtype: str, stacked: bool) -> None:
+    """Its complete factorizations are off by up to 47 eps, of 20 columns as of 300; a tolerance below is looked at."""
+    eps = float(np.finfo(dtype).eps)
+    wide = np.clongdouble if np.dtype(dtype).kind == "c" else np.longdouble
+    for seed in range(9):
+        A = matrix(["flat", "inverse", "fast"][seed % 3], n, n, dtype=dtype, rng=seed)
+        for tol in (25 * eps, 35 * eps):
+            result = rnla.svd(np.stack([A]) if stacked else A, tol=tol, rng=0, on_failure="return")
+            U, s, Vh = (x.reshape(x.shape[-2:] if x.ndim > 1 else -1).astype(wide) for x in result)
+            true = float(np.sqrt((np.abs(A - (U * s.reshape(-1)) @ Vh) ** 2).sum())) / float(np.linalg.norm(A))
+            assert true <= float(np.max(result.error.upper)) * (1 + 1e-12)
+            assert true <= tol * (1 + 1e-12) or not result.status.ok
