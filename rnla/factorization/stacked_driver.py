@@ -24,7 +24,7 @@ from rnla.errors import BudgetError, InputError, NonFiniteError, RankWarning, To
 from rnla.iterate import tick, watching
 from rnla.operators.dense import Dense
 from rnla.operators.ledger import Ledger
-from rnla.operators.stack import Stack, as_stack
+from rnla.operators.stack import Stack, as_stack, naming_all
 from rnla.planner import Plan, make_plan
 from rnla.rangefinder import Adaptive, FullSVD, GramEigh, SubspaceIteration, TallQR
 from rnla.rangefinder.protocols import shorter_space
@@ -223,7 +223,8 @@ def _pieces(work: _Work) -> tuple[list[_Piece], _Rounds]:
     for place, size in enumerate(sizes):
         ranges = even_ranges(len(waiting), _PARTS if on_host else 1)
         items = [(waiting[part], size) for part in ranges]
-        made = run(lambda item: work.piece(*item), items, threads)
+        with naming_all(work.array, work.batch):
+            made = run(lambda item: work.piece(*item), items, threads)
         columns = min(work.sides) if size is None else size
         rounds.sizes.append(columns)
         rounds.products += columns * work.passes(size)

@@ -6,7 +6,9 @@ the dtype are met by a power of two, as everywhere (`Magnitude`), which is appli
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from rnla.errors import InputError, NonFiniteError
 from rnla.operators.coerce import as_operator, compute_dtype, warn_of_wide_integers
 from rnla.operators.protocols import SAFE_RANGE
 
-__all__ = ["Stack", "as_stack", "is_stack"]
+__all__ = ["Stack", "as_stack", "is_stack", "naming_all"]
 
 Array = np.ndarray[Any, Any]
 
@@ -50,6 +52,31 @@ def as_stack(A: Any) -> tuple[Any, np.dtype[Any]]:
         dtype = compute_dtype(A.dtype)
     A = np.asarray(A) if isinstance(A, np.ndarray) else A
     return namespace_of(A).reshape(A, (items, m, n)), dtype
+
+
+def _names(index: Array, batch: tuple[int, ...]) -> str:
+    places = [str(tuple(int(i) for i in np.unravel_index(int(k), batch))) for k in index[:3]]
+    return ", ".join(places) + (f" and {len(index) - 3} more" if len(index) > 3 else "")
+
+
+def _not_finite(index: Array, batch: tuple[int, ...]) -> NonFiniteError:
+    return NonFiniteError(
+        f"NaN or infinity stands in {'item' if len(index) == 1 else 'items'} {_names(index, batch)} of the stack; "
+        "remove or impute such entries first"
+    )
+
+
+@contextlib.contextmanager
+def naming_all(array: Any, batch: tuple[int, ...]) -> Iterator[None]:
+    """Name, inside the block, all items of a stack that are not finite where one part of it has found its own."""
+    try:
+        yield
+    except NonFiniteError:
+        xp = namespace_of(array)
+        bad = np.flatnonzero(~np.asarray(to_host(xp.all(xp.isfinite(array), axis=(1, 2)))))
+        if not len(bad):
+            raise
+        raise _not_finite(bad, batch) from None
 
 
 class Stack:
@@ -128,8 +155,7 @@ class Stack:
 
     def names(self, chosen: Array) -> str:
         """Return how messages call some items: by their place in the batch."""
-        places = [str(tuple(int(i) for i in np.unravel_index(int(k), self._batch))) for k in self._index[chosen[:3]]]
-        return ", ".join(places) + (f" and {len(chosen) - 3} more" if len(chosen) > 3 else "")
+        return _names(self._index[chosen], self._batch)
 
     def _times(self, array: Any, x: Any) -> Any:
         if self._before is None:
@@ -154,11 +180,7 @@ class Stack:
             items = take_items(self.array, odd)
             finite = np.asarray(to_host(self.xp.all(self.xp.isfinite(items), axis=(1, 2))))
             if not finite.all():
-                bad = odd[~finite]
-                raise NonFiniteError(
-                    f"NaN or infinity stands in {'item' if len(bad) == 1 else 'items'} {self.names(bad)} of the stack; "
-                    "remove or impute such entries first"
-                )
+                raise _not_finite(self._index[odd[~finite]], self._batch)
             largest[odd] = host_values(self.xp.max(self.xp.abs(items), axis=(1, 2)))
         bottom, top = SAFE_RANGE["f" if single else "d"]
         exponents = np.where((largest == 0) | ((bottom <= largest) & (largest <= top)), 0, np.frexp(largest)[1])

@@ -305,7 +305,7 @@ def test_items_that_are_not_finite_are_named(function: Any) -> None:
         function(A, 2)
     A[2, 0, 0, 0] = np.inf
     A[2, 1, 0, 0] = -np.inf
-    with pytest.raises(rnla.NonFiniteError, match=r"items? \(1, 3\)|items? \(2, 0\)"):
+    with pytest.raises(rnla.NonFiniteError, match=r"items \(1, 3\), \(2, 0\), \(2, 1\) of"):
         function(A, 2, method=RANDOM)
 
 
