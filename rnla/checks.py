@@ -23,6 +23,8 @@ def check_whole(name: str, value: Any, least: int = 0) -> int:
 
 def check_rank(rank: Any, shape: tuple[int, int]) -> int:
     """Return the rank as int, within the matrix."""
+    if isinstance(rank, (float, np.floating)) and 0 < rank < 1:
+        raise DTypeError(f"rank must be an integer, got {rank!r}; a share of the sum of squares is energy={rank!r}")
     value = check_whole("rank", rank)
     limit = min(shape)
     if value > limit:

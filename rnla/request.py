@@ -75,7 +75,10 @@ def read_request(
             raise InputError(f"method= and {clash[0]}= contradict each other; set {clash[0]} inside the method")
         # A word has a `find` of its own, which is not a range finder's.
         if isinstance(method, (type, str, bytes)) or not isinstance(method, RangeFinder):
-            raise DTypeError(f"method must be a part such as SubspaceIteration(power_iterations=2), got {method!r}")
+            hint = f"; call it: {method.__name__}()" if isinstance(method, type) and hasattr(method, "find") else ""
+            raise DTypeError(
+                f"method must be a part such as SubspaceIteration(power_iterations=2), got {method!r}{hint}"
+            )
     return Request(
         rank=rank,
         tol=tol,

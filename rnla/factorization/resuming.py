@@ -36,7 +36,7 @@ def require_same_matrix(op: Ledger, resume: Resume) -> None:
     if resized or gap > 50 * eps * math.sqrt(max(op.shape)) * size:
         raise InputError(
             "extend needs the matrix that was factorized, and this one multiplies differently: "
-            "it was changed since, or it is another; call svd again"
+            "it was changed since, or it is another; call the function again"
         )
 
 
@@ -53,7 +53,10 @@ def at_home(resume: Resume, op: Any, *, loaded: bool) -> Resume:
             f"{backend_name(lib)} on {'the CPU' if on is None else on}"
             for lib, on in ((xp, device), (op.xp, op.device))
         )
-        raise BackendError(f"the result lies in {here} and A in {there}; pass A where the result is, or call svd again")
-    names = [name for name in ("basis", "image", "probes", "probed") if getattr(resume.basis, name) is not None]
+        raise BackendError(
+            f"the result lies in {here} and A in {there}; pass A where the result is, or call the function again"
+        )
+    arrays = ("basis", "image", "probes", "probed", "ahead")
+    names = [name for name in arrays if getattr(resume.basis, name) is not None]
     moved = {name: from_host(to_host(getattr(resume.basis, name)), op.xp, op.device) for name in names}
     return dataclasses.replace(resume, basis=dataclasses.replace(resume.basis, **moved))

@@ -51,7 +51,7 @@ from rnla.orth import CholeskyQR2
 from rnla.planner import make_plan
 from rnla.rangefinder import SubspaceIteration
 from rnla.request import Request
-from rnla.results import EighResult, RangeBasis, Status, SVDResult
+from rnla.results import EighResult, ErrorEstimate, RangeBasis, Status, SVDResult
 from rnla.rng import Key, as_key
 from rnla.sketch import as_sketch
 
@@ -124,7 +124,7 @@ def svd_by_row_extraction(
         inner, s, outer = svd(z)
         u, vh = fix_signs((u @ inner)[:, :rank], (outer @ adjoint(w))[:rank, :])
         s = s[:rank]  # S4
-        error = certify_approximation(op, u * cast(s, u.dtype)[None, :], adjoint(vh), norm, key)
+        error = _certified(op, u * cast(s, u.dtype)[None, :], adjoint(vh), norm, key)
         report = report_of(A, found, key, rank, u)
         return SVDResult(
             u, unscaled(s, op.exponent), vh, unscaled_error(error, op.exponent), report, Status.MET, None, A
@@ -203,9 +203,14 @@ def eigh_by_row_extraction(
         index = order if is_numpy(xp) else xp.asarray(order, device=device_of(w))
         w, v = xp.take(w, index, axis=0), v @ xp.take(z, index, axis=1)
         v, _ = fix_signs(v, adjoint(v))  # S4
-        error = certify_approximation(op, v * cast(w, v.dtype)[None, :], v, norm, key)
+        error = _certified(op, v * cast(w, v.dtype)[None, :], v, norm, key)
         report = report_of(A, found, key, rank, v)
         return EighResult(unscaled(w, op.exponent), v, unscaled_error(error, op.exponent), report, Status.MET, None, A)
+
+
+def _certified(op: Ledger, left: Any, right: Any, norm: str, key: Key) -> ErrorEstimate:
+    """Return the error of left right^H, which is no projection: what a cut drops is not orthogonal to the residual."""
+    return dataclasses.replace(certify_approximation(op, left, right, norm, key), cut="sum")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

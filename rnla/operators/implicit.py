@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import is_complex
-from rnla._xp.namespace import NUMPY, namespace_of
+from rnla._xp.namespace import NUMPY, is_array, namespace_of
 from rnla.errors import OperatorError
 
 __all__ = ["Implicit"]
@@ -99,6 +99,17 @@ class Implicit:
             return self._backward(y)
         except (NotImplementedError, AttributeError) as error:
             raise self._no_adjoint() from error
+
+    def known_diagonal(self) -> Any:
+        """Return the diagonal as the operator's own method tells it, None where it has none."""
+        method = getattr(self._operator, "diagonal", None)
+        if not callable(method):
+            return None
+        values, expected = method(), (min(self.shape),)
+        if not is_array(values) or tuple(values.shape) != expected:
+            found = f"shape {tuple(values.shape)}" if hasattr(values, "shape") else f"a {type(values).__name__}"
+            raise OperatorError(f"{type(self._operator).__name__}.diagonal() must give shape {expected}, got {found}")
+        return values
 
     def hermitian(self) -> Implicit:
         """Return the same operator, said to be Hermitian: its product with the adjoint is its product."""

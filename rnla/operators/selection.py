@@ -17,6 +17,7 @@ import numpy as np
 from rnla._xp.linalg import zeros
 from rnla._xp.namespace import from_host
 from rnla.errors import InputError
+from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsBlocks, SupportsDiagonal, SupportsSelection
 
@@ -120,4 +121,7 @@ def take_diagonal(op: Ledger) -> Any:
             return [*(found or []), op.xp.linalg.diagonal(square)]
 
         return op.xp.concat(op.fold_blocks("row", gather), axis=0)
+    known = op.base.known_diagonal() if isinstance(op.base, Implicit) else None
+    if known is not None:
+        return _scaled(op, known)
     raise InputError("the diagonal of an operator that is only multiplied is not known; give it a method diagonal()")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rnla._xp.linalg import adjoint, host_values
+from rnla.errors import InputError
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results.base import RESULTS, Result
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
@@ -96,6 +98,42 @@ class EighResult(Result):
             self, w=self.w[:k], V=self.V[:, :k], error=truncated_error(self.error, sizes, k),
             report=truncated_report(self.report, k), status=Status.MET,
         )  # fmt: skip
+
+    def residuals(self, A: Any = None) -> np.ndarray[Any, Any]:
+        """Return norm(A v - w v) of each pair, in the scale of A.
+
+        Parameters
+        ----------
+        A : matrix, optional
+            The same matrix; needed after loading, copying to another process, or unpickling.
+
+        Returns
+        -------
+        numpy.ndarray, shape (k,)
+            On the host; an exact eigenvalue lies within this of each value.
+
+        Raises
+        ------
+        InputError
+            No matrix, or one of another shape.
+
+        Notes
+        -----
+        Cost: one pass over A, with as many columns as there are pairs.
+
+        Examples
+        --------
+        >>> import numpy as np, rnla
+        >>> result = rnla.eigh(np.diag((-0.5) ** np.arange(30.0)), 4, rng=0)
+        >>> bool(result.residuals().max() < 1e-14)
+        True
+        """
+        source = self._source if A is None else A
+        if source is None:
+            raise InputError("the matrix did not travel with this result: pass it, residuals(A=A)")
+        measure = importlib.import_module("rnla.error.triplet_residuals").eigenpair_residuals
+        found: np.ndarray[Any, Any] = measure(source, self.w, self.V)
+        return found
 
     def fits(self) -> bool:
         """Whether the shapes of the factors agree."""

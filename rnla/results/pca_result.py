@@ -10,7 +10,6 @@ import numpy as np
 
 from rnla._xp.linalg import adjoint, cast, host_values, zeros
 from rnla._xp.namespace import device_of, namespace_of
-from rnla.checks import check_rank
 from rnla.errors import InputError
 from rnla.operators.centered import centered
 from rnla.operators.coerce import as_operator
@@ -20,6 +19,7 @@ from rnla.operators.protocols import Magnitude
 from rnla.results.base import RESULTS, Result
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
 from rnla.results.report import Report, Resume, Status
+from rnla.results.truncation import chosen_rank, truncated_report
 
 __all__ = ["PCAResult"]
 
@@ -189,13 +189,15 @@ class PCAResult(Result):
             xp.concat([self.scores, ones], axis=1), None, xp.concat([right, self.mean[None, :]], axis=0)
         )
 
-    def truncate(self, rank: int) -> PCAResult:
+    def truncate(self, rank: int | None = None, *, tol: float | None = None) -> PCAResult:
         """Return the first components, without reading X.
 
         Parameters
         ----------
-        rank : int
+        rank : int, optional
             At most the present one.
+        tol : float, optional
+            The smallest rank whose certified error, in the norm of ``error``, is at most this, relative.
 
         Returns
         -------
@@ -205,20 +207,17 @@ class PCAResult(Result):
         Raises
         ------
         InputError
-            A rank above the present one.
+            Neither or both arguments, or a rank above the present one.
+        ToleranceNotMet
+            The present rank does not meet `tol` either; ``.result`` is this result.
         """
-        k = check_rank(rank, self.shape)
-        if k > self.rank:
-            raise InputError(f"rank={rank} is above the present {self.rank}; use extend(rank={k})")
+        s = host_values(self.singular_values)
+        k = chosen_rank(self, s, rank, tol, np.dtype(str(self.components.dtype).rpartition(".")[2]))
         return dataclasses.replace(
             self, scores=self.scores[:, :k], components=self.components[:k, :],
             singular_values=self.singular_values[:k], explained_variance=self.explained_variance[:k],
-            explained_variance_ratio=self.explained_variance_ratio[:k],
-            error=truncated_error(self.error, host_values(self.singular_values), k), status=Status.MET,
-            report=dataclasses.replace(
-                self.report, rank=k, numerical_rank=min(k, self.report.numerical_rank), passes=0, scans=0, products=0,
-                seconds=0.0, notes=(*self.report.notes, f"truncated from rank {self.rank} without reading A"),
-            ),
+            explained_variance_ratio=self.explained_variance_ratio[:k], error=truncated_error(self.error, s, k),
+            report=truncated_report(self.report, k), status=Status.MET,
         )  # fmt: skip
 
     def lines(self) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ class ForeignPart:
         """Refuse: the code of the part did not travel with the file."""
         raise InputError(
             f"the result was made by {self.description}, a part of your own, whose code a file does not hold; "
-            "call svd again with it"
+            "call the function again with it"
         )
 
 

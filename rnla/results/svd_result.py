@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import math
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rnla._xp.linalg import host_values
-from rnla.checks import check_rank, check_tol
-from rnla.errors import InputError, ToleranceNotMet
+from rnla.errors import InputError
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results.base import RESULTS, Result
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
 from rnla.results.report import Report, Resume, Status
+from rnla.results.truncation import chosen_rank, truncated_report
 
 __all__ = ["SVDResult"]
 
@@ -99,35 +98,9 @@ class SVDResult(Result):
         >>> round(small.error.value, 12)
         0.6
         """
-        if (rank is None) == (tol is None):
-            raise InputError("truncate takes either rank= or tol=")
         s = host_values(self.s)
-        if rank is not None:
-            k = check_rank(rank, self.shape)
-            if k > self.rank:
-                raise InputError(f"rank={k} is above the present {self.rank}; use extend(rank={k})")
-        else:
-            assert tol is not None
-            bound = check_tol(tol, np.dtype(str(self.U.dtype).rpartition(".")[2]))
-            if math.isnan(self.error.upper):
-                raise ToleranceNotMet(
-                    f"the error is estimated by {self.error.method}, without a bound, so no tolerance is certified; "
-                    f"extend(tol={bound:.1e}) finds one",
-                    self,
-                )
-            fits = [k for k in range(self.rank + 1) if truncated_error(self.error, s, k).meets(bound)]
-            if not fits:
-                raise ToleranceNotMet(
-                    f"rank {self.rank} has error {self.error.value:.2e}, above tol={bound:.1e}; "
-                    f"extend(tol={bound:.1e}) adds to it",
-                    self,
-                )
-            k = fits[0]
-        error = truncated_error(self.error, s, k)
-        report = dataclasses.replace(
-            self.report, rank=k, numerical_rank=min(k, self.report.numerical_rank), passes=0, scans=0, products=0,
-            seconds=0.0, notes=(*self.report.notes, f"truncated from rank {self.rank} without reading A"),
-        )  # fmt: skip
+        k = chosen_rank(self, s, rank, tol, np.dtype(str(self.U.dtype).rpartition(".")[2]))
+        error, report = truncated_error(self.error, s, k), truncated_report(self.report, k)
         return dataclasses.replace(
             self, U=self.U[:, :k], s=self.s[:k], Vh=self.Vh[:k, :], error=error, report=report, status=Status.MET
         )

@@ -40,16 +40,15 @@ def chosen_rank(result: Result, s: np.ndarray[Any, Any], rank: int | None, tol: 
     bound = check_tol(tol, dtype)
     if math.isnan(result.error.upper):
         raise ToleranceNotMet(
-            f"the error is estimated by {result.error.method}, without a bound, so no tolerance is certified; "
-            f"extend(tol={bound:.1e}) finds one",
+            f"the error is estimated by {result.error.method}, without a bound, so no tolerance is certified"
+            + ("" if result.resume is None else f"; extend(tol={bound:.1e}) finds one"),
             result,
         )
     fits = [k for k in range(result.rank + 1) if truncated_error(result.error, s, k).meets(bound)]
     if not fits:
+        more = "" if result.resume is None else f"; extend(tol={bound:.1e}) adds to it"
         raise ToleranceNotMet(
-            f"rank {result.rank} has error {result.error.value:.2e}, above tol={bound:.1e}; "
-            f"extend(tol={bound:.1e}) adds to it",
-            result,
+            f"rank {result.rank} is certified to {result.error.upper:.2e} only, above tol={bound:.1e}{more}", result
         )
     return fits[0]
 

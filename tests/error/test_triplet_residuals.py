@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import scipy.sparse
 
 import rnla
-from rnla.error.triplet_residuals import triplet_residuals
+from rnla.error.triplet_residuals import eigenpair_residuals, triplet_residuals
 from rnla.testing import matrix
 
 
@@ -66,3 +67,32 @@ def test_the_method_reads_the_matrix_that_it_is_given() -> None:
 def test_shapes_are_checked() -> None:
     with pytest.raises(rnla.InputError, match="not triplets"):
         triplet_residuals(np.eye(3), np.eye(2), np.ones(2), np.eye(2))
+    with pytest.raises(rnla.InputError, match="not eigenpairs"):
+        eigenpair_residuals(np.eye(3), np.ones(2), np.eye(2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_residuals_of_eigenpairs_are_those_of_the_definition(dtype: str) -> None:
+    """And, as A is Hermitian, an eigenvalue lies within each of them, to rounding."""
+    A = matrix("inverse_root", 60, 60, dtype=dtype, rng=1)
+    A = A + A.conj().T
+    w, V = rnla.eigh(A, 8, method=rnla.SubspaceIteration(power_iterations=0, oversampling=4), rng=0)
+    eps = float(np.finfo(np.dtype(dtype)).eps)
+    wide = A.astype(np.complex128)
+    expected = [float(np.linalg.norm(wide @ V[:, j] - float(w[j]) * V[:, j])) for j in range(8)]
+    for form in (A, scipy.sparse.csr_array(A), scipy.sparse.linalg.aslinearoperator(A)):
+        assert np.allclose(eigenpair_residuals(form, w, V), expected, rtol=1e-3, atol=50 * eps)
+    assert max(expected) > 1e-2  # the basis is poor, and that is told
+    distance = np.abs(w.astype(float)[:, None] - np.linalg.eigvalsh(wide)[None, :]).min(axis=1)
+    assert np.all(distance <= np.array(expected) + 100 * eps)
+
+
+def test_an_eigenvalue_result_measures_itself() -> None:
+    A = matrix("fast", 40, 40, rng=3)
+    A = A + A.T
+    result = rnla.eigh(A, 5, rng=0)
+    assert result.residuals().max() < 1e-13
+    assert np.allclose(result.residuals(A=2 * A), np.abs(result.w), rtol=1e-12)
+    assert rnla.eigh(A * 1e200, 5, rng=0).residuals().max() < 1e187
+    with pytest.raises(rnla.InputError, match="did not travel"):
+        dataclasses.replace(result, _source=None).residuals()

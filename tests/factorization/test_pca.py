@@ -216,6 +216,10 @@ def test_a_rank_is_extended_truncated_and_saved(tmp_path: Path) -> None:
     less = more.truncate(3)
     assert np.allclose(less.components, more.components[:3])
     assert abs(less.error.value - np.linalg.norm(s[3:]) / np.linalg.norm(s)) < 1e-3
+    kept = more.truncate(tol=0.5)
+    assert kept.error.upper <= 0.5 < more.truncate(kept.rank - 1).error.value
+    with pytest.raises(rnla.ToleranceNotMet, match="certified to"):
+        more.truncate(tol=1e-5)
     more.save(tmp_path / "pca.npz")
     again = rnla.load(tmp_path / "pca.npz")
     assert isinstance(again, rnla.PCAResult)

@@ -138,3 +138,15 @@ def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(rnla.InputError, match="keeps no basis"):
         rnla.svd_by_row_extraction(A, 3, rng=0).extend(rank=5)
     assert rnla.svd_by_row_extraction(np.zeros((6, 5)), 2, rng=0).error.value == 0
+
+
+def test_the_error_of_a_cut_is_never_below_the_truth() -> None:
+    """The factors are no projection, so what a cut drops is not orthogonal to their residual: norms add."""
+    A = matrix(0.8 ** np.arange(60.0), 90, 60, rng=5)
+    H = matrix(0.8 ** np.arange(60.0), 60, 60, rng=6)
+    H = H + H.T
+    for result, M in ((rnla.svd_by_row_extraction(A, 8, rng=0), A), (rnla.eigh_by_row_extraction(H, 8, rng=0), H)):
+        less = result.truncate(3)
+        true = np.linalg.norm(M - less.as_operator().to_array()) / np.linalg.norm(M)
+        assert less.error.kind == "bounded"
+        assert true <= less.error.upper <= 2 * true + 2 * result.error.value

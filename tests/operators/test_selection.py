@@ -76,3 +76,28 @@ def test_indices_outside_are_refused() -> None:
         take_rows(op, [-1])
     with pytest.raises(rnla.InputError, match="diagonal"):
         take_diagonal(Ledger(as_operator(scipy.sparse.linalg.aslinearoperator(np.eye(3)))))
+
+
+def test_an_operator_may_tell_its_diagonal() -> None:
+    """Nystrom in the nuclear norm reads the trace: of a kernel on points, and of an object with diagonal()."""
+    points = np.linspace(0, 1, 60)[:, None] + np.linspace(0, 1, 3)
+    kernel = rnla.kernel_operator(rnla.GaussianKernel(0.3), points)
+    K = kernel.matmat(np.eye(60))
+    result = rnla.nystrom(kernel, 4, norm="nuclear", rng=0)
+    true = np.linalg.norm(K - result.as_operator().to_array(), "nuc") / np.trace(K)
+    assert abs(result.error.value - true) < 1e-12
+    assert np.array_equal(take_diagonal(Ledger(as_operator(kernel))), np.ones(60))
+
+    class Misshapen:
+        shape, dtype = (4, 4), np.dtype(float)
+
+        def matmat(self, x: Any) -> Any:
+            return x
+
+        rmatmat = matmat
+
+        def diagonal(self) -> Any:
+            return np.ones(3)
+
+    with pytest.raises(rnla.OperatorError, match="must give shape"):
+        take_diagonal(Ledger(as_operator(Misshapen())))
