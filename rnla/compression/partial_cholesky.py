@@ -26,11 +26,13 @@ from rnla.errors import InputError
 from rnla.operators.entries import Entries, rounding_level
 from rnla.rng import Key
 
-__all__ = ["PivotState", "add_block", "begin", "trace_error_level"]
+__all__ = ["PivotState", "add_block", "begin", "check_rest", "trace_error_level"]
 
 Array = np.ndarray[Any, Any]
 _FIRST_BLOCK = 8
 _LARGEST_BLOCK = 256
+_LOOKED_AT = 16
+"""Rows and columns of the block of the residual that is looked at in the end."""
 _NOT_ROUNDING = 4.0
 """A residual diagonal entry below minus this times sqrt(eps), as a share of what it was, means that the matrix is not
 positive semidefinite: rounding grows with the entries of A[:, p] A[p, p]^{-1}, which no theorem keeps small; with
@@ -114,6 +116,46 @@ def add_block(entries: Entries, state: PivotState, rule: PivotRule, limit: int, 
     if seen < len(candidates):
         return dataclasses.replace(state, waiting=(candidates[seen:], bounds[seen:], uniforms[seen:]))
     return dataclasses.replace(state, waiting=None, block=state.block + 1, size=_next_size(state, n))
+
+
+def check_rest(entries: Entries, state: PivotState, key: Key) -> None:
+    """Look at a few entries of the residual: in a semidefinite one none is above the mean of its diagonal entries.
+
+    The geometric mean, that is.  Where only whole columns can be read, nothing but a used up diagonal is worth them.
+
+    Raises
+    ------
+    InputError
+        One is larger than its diagonal entries allow.
+    """
+    others = np.setdiff1d(np.arange(entries.shape[0]), state.pivots)
+    if len(others) < 2:
+        return
+    chosen = others[key.child("rest", state.rank).permutation(len(others))[:_LOOKED_AT]]
+    diagonal, left = (
+        np.maximum(to_host(take(x, chosen, axis=0)).astype(np.float64), 0) for x in (state.diagonal, state.residual)
+    )
+    if not entries.has_blocks and left.any():
+        return
+    rows = _rows(state.factor, chosen)
+    found = np.abs(entries.block(chosen) - rows @ rows.conj().T)
+    np.fill_diagonal(found, 0)
+    allowed = _NOT_ROUNDING * math.sqrt(eps_of(entries.dtype))
+    largest = float(entries.xp.max(state.diagonal))
+    level = (1 + allowed) * _means(left) + allowed * _means(diagonal) + eps_of(entries.dtype) * largest
+    if (found > level).any():
+        i, j = np.unravel_index(int((found - level).argmax()), found.shape)
+        raise InputError(
+            f"the matrix is not positive semidefinite: after {state.rank} pivots entry ({chosen[i]}, {chosen[j]}) of "
+            f"the residual has modulus {found[i, j]:.2e}, its diagonal entries {left[i]:.2e} and {left[j]:.2e}; "
+            "eigh takes any Hermitian matrix"
+        )
+
+
+def _means(values: Array) -> Array:
+    """Return the geometric means of all pairs."""
+    root = np.sqrt(values)
+    return np.outer(root, root)
 
 
 def _next_size(state: PivotState, n: int) -> int:

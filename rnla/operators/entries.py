@@ -3,7 +3,7 @@
 Problem: an algorithm that chooses columns by the diagonal must read these and nothing else.  The ledger cannot
 help: it reads a matrix whole to know its norm.  This gate counts every entry that it reads, and checks on the way
 what costs nothing: a square shape, a real diagonal that is not negative, columns that are finite, blocks that are
-their own adjoint.
+their own adjoint and have the diagonal that was read.
 
 What a column is read from:
 
@@ -62,6 +62,7 @@ class Entries:
         self.read = 0
         self.exponent = 0
         self._kept: tuple[Array, Any] | None = None
+        self._given_out: Any = None  # the diagonal
         self._object: Any = None
         if _gives_entries(A):
             self._object = A
@@ -116,7 +117,13 @@ class Entries:
         largest = float(self.xp.max(real)) if self.shape[0] else 0.0
         # Even, so that a factor has the root of the scale.
         self.exponent = scale_exponent(largest, self.dtype) // 2 * 2
-        return self._scaled(real)
+        self._given_out = self._scaled(real)
+        return self._given_out
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether a square block costs less than its columns."""
+        return self._block is not None
 
     def columns(self, chosen: Array) -> Any:
         """Return columns as a dense array (n, k) of its own."""
@@ -144,6 +151,8 @@ class Entries:
         ------
         InputError
             The block is not its own adjoint.
+        OperatorError
+            Its diagonal is not what `diagonal` gave out.
         """
         if self._block is not None:
             raw = self._block(chosen)
@@ -169,6 +178,15 @@ class Entries:
                 f"({int(chosen[j])}, {int(chosen[i])}) differ by {gap[i, j]:.1e} of the scaled matrix; "
                 "pass (A + A.conj().T) / 2 if that is what is meant"
             )
+        if self._given_out is not None:
+            told = to_host(self.xp.take(self._given_out, self._index(chosen), axis=0)).astype(np.float64)
+            gap = np.abs(np.diagonal(out) - told)
+            if (gap > allowed * np.maximum(told, size**2) + np.finfo(np.float64).tiny).any():
+                k = int(gap.argmax())
+                raise OperatorError(
+                    f"the matrix contradicts itself: diagonal() says {told[k]:.6g} of entry ({int(chosen[k])}, "
+                    f"{int(chosen[k])}), and columns or entries give {out[k, k]:.6g} (of the scaled matrix)"
+                )
         return out
 
     # ------------------------------------------------------------------------------------------------- how it is read

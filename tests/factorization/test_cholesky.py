@@ -472,6 +472,36 @@ def test_what_is_not_positive_semidefinite_is_refused() -> None:
         rnla.cholesky(np.eye(3) * (1 + 1j), 1)
 
 
+@pytest.mark.parametrize("asked", [{"rank": 3}, {"tol": 1e-3}])
+def test_entries_beside_a_diagonal_of_zeros_are_noticed(asked: dict[str, Any]) -> None:
+    """No pivot leads there, and the trace says that nothing is left."""
+    A = np.zeros((5, 5))
+    A[0, 0] = 1.0
+    A[3, 1] = A[1, 3] = 1e-6
+    for given in (A, scipy.sparse.csr_array(A), A.astype(np.complex64)):
+        with pytest.raises(rnla.InputError, match=r"not positive semidefinite: after 1 pivots entry \((1, 3|3, 1)\)"):
+            rnla.cholesky(given, rng=0, **asked)
+    with pytest.raises(rnla.InputError, match="not positive semidefinite"):
+        rnla.cholesky(np.array([[0.0, 1.0], [1.0, 0.0]]), **{"tol": 0.5} | asked | {"rank": 2})
+
+
+@pytest.mark.parametrize("factor", [1.5, 1j])
+def test_a_diagonal_that_the_columns_contradict_is_refused(factor: complex) -> None:
+    A = psd(np.ones(6))
+
+    class Contradicting:
+        shape, dtype = A.shape, np.dtype(np.complex128)
+
+        def diagonal(self) -> Any:
+            return np.diagonal(A).copy()
+
+        def columns(self, j: Any) -> Any:
+            return factor * A[:, j]
+
+    with pytest.raises((rnla.OperatorError, rnla.InputError), match=r"contradicts itself|its own adjoint"):
+        rnla.cholesky(Contradicting(), 3, rng=0)
+
+
 def test_what_cannot_be_used_is_refused() -> None:
     A = psd(np.ones(6))
     with pytest.raises(rnla.InputError, match="square"):
