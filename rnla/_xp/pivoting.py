@@ -150,11 +150,11 @@ def pivoted_qr(x: Any) -> tuple[Any, Any, Array]:
     phase = xp.where(modulus > 0, diagonal / (safe if not is_complex(x.dtype) else xp.astype(safe, x.dtype)), one)
     q = q * phase[None, :]
     r = xp.concat([xp.triu(adjoint(q) @ ordered[:, :p]), adjoint(q) @ ordered[:, p:]], axis=1)
-    if is_complex(x.dtype):  # the diagonal is real but for rounding
-        eye = xp.eye(p, dtype=x.dtype, device=device_of(x)) if not is_numpy(xp) else np.eye(p, dtype=x.dtype)
-        real = xp.astype(xp.real(xp.linalg.diagonal(r)), x.dtype)
-        r = xp.concat([xp.where(eye != 0, real[None, :], r[:, :p]), r[:, p:]], axis=1)
-    return q, r, pivots
+    # The diagonal is real and not negative but for rounding, which is all that it is where x is rank deficient.
+    eye = xp.eye(p, dtype=x.dtype, device=device_of(x)) if not is_numpy(xp) else np.eye(p, dtype=x.dtype)
+    diagonal = xp.linalg.diagonal(r)
+    size = xp.astype(xp.abs(xp.real(diagonal) if is_complex(x.dtype) else diagonal), x.dtype)
+    return q, xp.concat([xp.where(eye != 0, size[None, :], r[:, :p]), r[:, p:]], axis=1), pivots
 
 
 def solve_triangular(r: Any, b: Any, *, lower: bool = False) -> Any:

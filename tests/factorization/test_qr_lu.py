@@ -149,6 +149,14 @@ def test_degenerate_matrices(name: str, A: Array) -> None:
         assert result.fits()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_diagonal_is_not_negative_where_it_is_rounding(dtype: str) -> None:
+    """Columns that stand five times each: past rank 3 the diagonal of R is 1e-16 and less, of either sign."""
+    for seed in range(3):
+        A = np.repeat(matrix("inverse", 30, 3, dtype=dtype, rng=seed), 5, axis=1)
+        check_qr(quiet(rnla.qr, A, 15, rng=0), A, np.linalg.svd(wide(A), compute_uv=False))
+
+
 @both
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0)])
 def test_empty_matrices(name: str, shape: tuple[int, int]) -> None:
