@@ -329,7 +329,7 @@ def test_A10_numerical_rank_below_the_rank_asked(shape: tuple[int, int], dtype: 
 def test_A10_small_singular_values_of_a_long_matrix_count(wide: bool, dtype: str, method: str) -> None:
     shape, s = (100_000, 8), np.r_[np.linspace(1, 0.5, 7), 2e-5]  # 170 eps
     A = with_spectrum(shape, s, dtype)
-    result = run(A.T if wide else A, 8, method, tol=5e-6 if method == "adaptive" else None)  # warnings are errors
+    result = run(A.T if wide else A, 8, method, tol=9e-6 if method == "adaptive" else None)  # warnings are errors
     assert result.report.numerical_rank == result.rank == 8
     assert abs(result.s[7] - 2e-5) <= 8 * np.finfo(dtype).eps
 
