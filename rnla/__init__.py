@@ -111,10 +111,14 @@ _HOME = {
     "svdvals": "factorization.svdvals",
 }
 
+_PACKAGES = ("operators", "orth", "rng", "sketch", "testing")  # of which the documentation tells
+
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604  the keys are names
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"rnla.{name}")
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'rnla' has no attribute {name!r}")

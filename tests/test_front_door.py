@@ -30,6 +30,12 @@ def test_every_name_is_listed_and_unknown_ones_are_refused() -> None:
         rnla.svds  # noqa: B018
 
 
+def test_the_packages_of_the_documentation_are_there_without_an_import_of_their_own() -> None:
+    program = "import rnla; rnla.sketch.sketch_product, rnla.rng.Key, rnla.operators, rnla.orth, rnla.testing"
+    done = subprocess.run([sys.executable, "-c", program], check=False, cwd=Path(rnla.__file__).parents[1])
+    assert done.returncode == 0
+
+
 def test_the_package_types_its_results_for_its_users(tmp_path: Path) -> None:
     program = tmp_path / "user.py"
     program.write_text(

@@ -101,7 +101,10 @@ def certificate(result: SVDResult, opened: OpenedMatrix | None, asked: str, save
         ("how far to trust it", trust),
         ("status", ("" if result.status.ok else "NOT MET: ") + result.status.value),
         ("method", report.plan.summary),
-        ("cost", f"{report.passes} passes, {report.products} products, {report.seconds:.3g} s"),
+        (
+            "cost",
+            f"{report.passes} pass{'es' * (report.passes != 1)}, {report.products} products, {report.seconds:.3g} s",
+        ),
         ("seed", f"{report.seed}; --seed {report.seed} repeats it"),
     ]
     if saved:

@@ -26,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -37,7 +38,7 @@ from rnla.checks import check_norm, check_rank, check_whole
 from rnla.compression.skeleton import interpolation_of_rows
 from rnla.config import fixed_settings
 from rnla.error.approximation import certify_approximation
-from rnla.errors import InputError
+from rnla.errors import AccuracyWarning, InputError
 from rnla.factorization.driver import Located, report_of, unscaled, unscaled_error
 from rnla.factorization.search import Factored, Search
 from rnla.factorization.signs import fix_signs
@@ -96,6 +97,11 @@ def svd_by_row_extraction(
     ------
     InputError, DTypeError, NonFiniteError, OperatorError, BudgetError
         As `svd` raises them.
+
+    Warns
+    -----
+    AccuracyWarning
+        The answer is further from A than zero is.
 
     Notes
     -----
@@ -170,6 +176,11 @@ def eigh_by_row_extraction(
     InputError, DTypeError, NonFiniteError, OperatorError, BudgetError
         As `eigh` raises them.
 
+    Warns
+    -----
+    AccuracyWarning
+        The answer is further from A than zero is.
+
     Notes
     -----
     Cost: a product of l = rank + oversampling columns, l rows of A, O(n l^2) flops, and one pass to certify.
@@ -210,7 +221,15 @@ def eigh_by_row_extraction(
 
 def _certified(op: Ledger, left: Any, right: Any, norm: str, key: Key) -> ErrorEstimate:
     """Return the error of left right^H, which is no projection: what a cut drops is not orthogonal to the residual."""
-    return dataclasses.replace(certify_approximation(op, left, right, norm, key), cut="sum")
+    error = dataclasses.replace(certify_approximation(op, left, right, norm, key), cut="sum")
+    if error.value > 1:
+        warnings.warn(
+            f"the approximation is {error.value:.2g} times the norm of A away from A, worse than none: the singular "
+            "values decay too slowly for rows alone; give power_iterations, or use svd or eigh",
+            AccuracyWarning,
+            stacklevel=3,
+        )
+    return error
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

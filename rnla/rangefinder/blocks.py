@@ -14,7 +14,7 @@ from rnla.errors import DTypeError
 from rnla.operators.algebra import Adjoint
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
-from rnla.orth import Orthonormalizer
+from rnla.orth import CQRRPT, Orthonormalizer
 from rnla.results import RangeBasis
 from rnla.rng import Key
 
@@ -26,6 +26,10 @@ __all__ = [
 
 def check_orthonormalizer(orthonormalizer: Any) -> None:
     """Raise unless a part was given."""
+    if isinstance(orthonormalizer, CQRRPT):
+        raise DTypeError(
+            "CQRRPT() gives pivots beside its factors, for columns of your own; take RandCholeskyQR() here"
+        )
     if isinstance(orthonormalizer, type) or not isinstance(orthonormalizer, Orthonormalizer):
         raise DTypeError(f"orthonormalizer must be a part such as CholeskyQR2(), got {orthonormalizer!r}")
 

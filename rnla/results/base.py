@@ -152,7 +152,7 @@ class Result(abc.ABC):
             ("error", str(self.error)),
             ("status", self.status.value),
             ("method", r.plan.summary),
-            ("cost", f"{r.passes} passes, {r.products} products, {r.seconds:.3g} s"),
+            ("cost", f"{r.passes} pass{'es' * (r.passes != 1)}, {r.products} products, {r.seconds:.3g} s"),
             ("arrays", f"{r.dtype_path}, {r.backend}" + (f" on {r.device}" if r.device not in {"", "cpu"} else "")),
             ("seed", str(r.seed)),
         ]

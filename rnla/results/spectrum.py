@@ -68,7 +68,7 @@ class Spectrum:
         """Return more of the spectrum; takes what `SingularValues.extend` takes."""
         return Spectrum(self.singular_values.extend(rank, tol=tol, A=A))
 
-    def plot(self, path: Any = None, *, title: str = "") -> bytes:
+    def plot(self, path: Any = None, *, title: str = "") -> bytes | None:
         """Draw values and cumulative shares with their bounds.
 
         Parameters
@@ -79,8 +79,8 @@ class Spectrum:
 
         Returns
         -------
-        bytes
-            A picture in the PNG format.
+        bytes or None
+            A picture in the PNG format, where it was not written to a file.
 
         Raises
         ------
@@ -94,10 +94,11 @@ class Spectrum:
         b'PNG'
         """
         picture: bytes = importlib.import_module("rnla.plotting").scree_png(self, title=title)
-        if path is not None:
-            with open(path, "wb") as file:
-                file.write(picture)
-        return picture
+        if path is None:
+            return picture
+        with open(path, "wb") as file:
+            file.write(picture)
+        return None
 
     def __str__(self) -> str:
         found = self.singular_values

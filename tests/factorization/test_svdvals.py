@@ -143,8 +143,8 @@ def test_the_spectrum_prints_and_draws(tmp_path: Path) -> None:
     assert "share of energy" in text
     assert text.count("\n") == 20 + 1 + 3
     pytest.importorskip("matplotlib")
-    picture = found.plot(tmp_path / "scree.png", title="A spectrum")
-    assert (tmp_path / "scree.png").read_bytes() == picture
+    assert found.plot(tmp_path / "scree.png", title="A spectrum") is None
+    assert (tmp_path / "scree.png").read_bytes() == found.plot(title="A spectrum")
     assert found.extend(rank=30).singular_values.rank == 30
 
 

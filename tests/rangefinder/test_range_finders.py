@@ -179,6 +179,8 @@ def test_gram_eigh_keeps_to_the_passes_allowed() -> None:
 
 
 def test_an_orthonormalizer_is_a_part() -> None:
+    with pytest.raises(rnla.DTypeError, match="pivots beside its factors"):
+        rnla.SubspaceIteration(orthonormalizer=rnla.CQRRPT())  # type: ignore[arg-type]
     for wrong in ("tsqr", rnla.TSQR):
         with pytest.raises(rnla.DTypeError, match="orthonormalizer must be a part"):
             rnla.SubspaceIteration(orthonormalizer=wrong)  # type: ignore[arg-type]
