@@ -118,8 +118,9 @@ def interpolative(
     -------
     ColumnID, RowID or TwoSidedID
         Unpacks as ``C, X``, as ``X, R`` or as ``W, S, X``; ``.columns`` and ``.rows`` are the indices.  The factor
-        that interpolates holds the identity and no entry above 2 in modulus.  Rows and columns of a
-        sparse matrix are sparse.
+        that interpolates holds the identity and no entry above 2 in modulus; ``report.notes`` says where exchanges did
+        not reach that, as after ``extend``, which keeps the columns that it has.  Rows and columns of a sparse matrix
+        are sparse.
 
     Raises
     ------
