@@ -27,6 +27,7 @@ from rnla.rangefinder import Adaptive, BlockFinder, FullSVD, GramEigh, GramQB, R
 from rnla.rangefinder.protocols import Riders
 from rnla.request import Request
 from rnla.results import RangeBasis
+from rnla.results.stored_parts import ForeignPart
 
 __all__ = ["Plan", "bytes_of", "make_plan"]
 
@@ -74,8 +75,8 @@ class Plan:
     @property
     def summary(self) -> str:
         """The method and its sizes in one line."""
-        name = type(self.method).__name__
         m = self.method
+        name = m.name if isinstance(m, ForeignPart) else type(m).__name__
         if isinstance(m, SubspaceIteration):
             return f"{name}, {m.power_iterations} power iterations, {type(m.sketch).__name__} test matrix"
         if isinstance(m, Adaptive) and m.part is not None:

@@ -154,6 +154,12 @@ def test_truncated_and_copied_results_come_back(tmp_path: Path, result: rnla.SVD
         assert_same(rnla.load(tmp_path / "r"), made)
 
 
+def test_a_part_that_no_table_knows_keeps_its_name(tmp_path: Path) -> None:
+    for made in (rnla.generalized_nystrom(np.eye(9), 3, rng=0), rnla.single_pass_svd(np.eye(30), 3, rng=0)):
+        made.save(tmp_path / "r")
+        assert str(rnla.load(tmp_path / "r")) == str(made)
+
+
 def test_views_and_foreign_byte_order_come_back(tmp_path: Path, result: rnla.SVDResult) -> None:
     swapped = result.s.astype(result.s.dtype.newbyteorder())
     odd = dataclasses.replace(result, U=np.repeat(result.U, 2, axis=1)[:, ::2], s=swapped, Vh=result.Vh[::-1][::-1])

@@ -78,6 +78,7 @@ def compute_dtype(dtype: Any, what: str = "the matrix") -> np.dtype[Any]:
 def _check_2d(shape: Any) -> None:
     if len(shape) != 2:
         hint = " (a vector is A[:, None] or A[None, :])" if len(shape) == 1 else ""
+        hint = " (stacks of matrices are taken by svd, eigh and qr)" if len(shape) > 2 else hint
         raise InputError(f"a matrix has two dimensions; got shape {tuple(shape)}{hint}")
 
 

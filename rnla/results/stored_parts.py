@@ -26,6 +26,11 @@ class ForeignPart:
 
     description: str
 
+    @property
+    def name(self) -> str:
+        """What the class of the part was called."""
+        return self.description.partition("(")[0]
+
     def find(self, op: Any, goal: Any, key: Any, riders: Any, start: RangeBasis | None = None) -> RangeBasis:
         """Refuse: the code of the part did not travel with the file."""
         raise InputError(

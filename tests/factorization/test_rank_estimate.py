@@ -140,6 +140,14 @@ def test_a_rank_found_when_the_full_svd_takes_over(tol: float) -> None:
     assert found.certain
 
 
+def test_all_values_are_taken_where_a_quarter_of_them_leaves_a_doubt() -> None:
+    A = matrix("inverse", 600, 400, rng=1)
+    found = rnla.rank_estimate(A, tol=1 / 250.5, rng=0)
+    assert found.rank == 250
+    assert len(found.singular_values.values) == 400  # not 32, 64, 128, 256 and then 400
+    assert found.singular_values.report.size == 400
+
+
 @pytest.mark.parametrize("method", ["tolerance", "energy", "gavish_donoho", "marchenko_pastur"])
 def test_ranks_do_not_depend_on_the_scale(method: str) -> None:
     A = noisy(120, 90, 5, 0.3, 3)
