@@ -248,5 +248,5 @@ def test_the_certificate_holds_whatever_the_order_of_the_sums() -> None:
     """Rounding in U is what is left where the kept singular values are at 1e-4 in single precision; 40 matrices."""
     for seed in range(40):
         A = matrix("noise_1e-4", 19, 5, dtype="float32", rng=seed)
-        check(rnla.cur(A, 4, rng=1), A)
-        check(rnla.cur(A * np.float32(1e14), 4, rng=1), A * np.float32(1e14))
+        assert check(rnla.cur(A, 4, rng=1), A) > 0
+        assert check(rnla.cur(A * np.float32(1e14), 4, rng=1), A * np.float32(1e14)) > 0

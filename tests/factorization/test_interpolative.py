@@ -17,6 +17,8 @@ import scipy.sparse.linalg
 import rnla
 from benchmarks import interpolative_tolerance
 from rnla._xp.namespace import to_host
+from rnla.error.approximation import certify_approximation
+from rnla.rng import Key
 from rnla.testing import SPECTRA, matrix, optimal_error
 from tests.reference import skeletons
 
@@ -171,6 +173,27 @@ def test_a_tolerance_is_met_over_many_draws() -> None:
     lines = interpolative_tolerance.measure(60, 45, 2, (1e-3,))
     assert [line.method for line in lines] == ["SciPy", "rnla"]
     assert max(lines[1].ratios) <= 1
+
+
+@pytest.mark.parametrize("function", [rnla.interpolative, rnla.cur])
+def test_every_look_has_probes_of_its_own_and_its_share_of_failure(
+    function: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that looked again at the probes which chose its answer would find what it hopes for."""
+    looks: list[tuple[int, Array]] = []
+
+    def spy(op: Any, left: Any, right: Any, norm: str, key: Key, **more: Any) -> Any:
+        looks.append((more["looks"], key.child("error-probes").normals(0, 3, 1)))
+        return certify_approximation(op, left, right, norm, key, **more)
+
+    monkeypatch.setattr("rnla.factorization.skeletons.certify_approximation", spy)
+    A = scipy.sparse.linalg.aslinearoperator(matrix("inverse", 80, 60, rng=1))
+    result = function(A, tol=0.3, rng=2)
+    count = len(looks)
+    assert count > 2
+    assert [number for number, _ in looks] == list(range(1, count + 1))
+    assert len({probe.tobytes() for _, probe in looks}) == count
+    assert result.error.failure_probability == pytest.approx(count * 1e-4)
 
 
 def test_the_rank_for_a_tolerance_is_that_of_pivoted_qr() -> None:
