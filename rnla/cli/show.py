@@ -21,6 +21,7 @@ from rnla._version import __version__
 from rnla._xp.linalg import host_values
 from rnla.cli.readers.opened import OpenedMatrix, human_size, shown
 from rnla.results import SVDResult
+from rnla.results.base import listed
 
 __all__ = ["as_json", "certificate", "print_table", "table_of_rows", "told_warnings"]
 
@@ -78,7 +79,7 @@ def certificate(result: SVDResult, opened: OpenedMatrix | None, asked: str, save
     error, report = result.error, result.report
     s = host_values(result.s)
     m, n = result.shape
-    values = ", ".join(f"{x:.4g}" for x in s[:4]) + (f", ..., {s[-1]:.4g}" if len(s) > 4 else "")
+    values = listed([f"{x:.4g}" for x in s])
     norm = "Frobenius" if error.norm == "fro" else "spectral"
     sign = {"exact": "=", "bounded": "at most", "estimated": "about"}[error.kind]
     trust = {

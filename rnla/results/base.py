@@ -6,17 +6,24 @@ import abc
 import copy
 import dataclasses
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self, cast
 
 from rnla.errors import InputError
 from rnla.results.error_estimate import ErrorEstimate
 from rnla.results.report import Report, Resume, Status, resumer
 
-__all__ = ["RESULTS", "Result"]
+__all__ = ["RESULTS", "Result", "listed"]
 
 RESULTS: list[type[Result]] = []
 """Every kind of result, in the order of import; files hold no other class."""
+
+
+def listed(texts: Sequence[str], shown: int = 4) -> str:
+    """Return the first texts and the last, with dots only where they stand for something."""
+    if len(texts) <= shown + 1:
+        return ", ".join(texts)
+    return ", ".join([*texts[:shown], "...", texts[-1]])
 
 
 class Result(abc.ABC):

@@ -12,7 +12,7 @@ from rnla._xp.namespace import namespace_of, to_host
 from rnla.checks import check_positive, check_rank, check_tol
 from rnla.errors import InputError, ToleranceNotMet
 from rnla.operators.lowrank import FactoredOperator
-from rnla.results.base import RESULTS, Result
+from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate
 from rnla.results.report import Report, Status
 
@@ -222,7 +222,7 @@ class CholeskyResult(Result):
     def lines(self) -> list[tuple[str, str]]:
         """Return the line of the pivots."""
         p = to_host(self.pivots).tolist()
-        shown = ", ".join(str(i) for i in p[:6]) + (f", ..., {p[-1]}" if len(p) > 6 else "")
+        shown = listed([str(i) for i in p], 6)
         return [("pivots", shown or "none")]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rnla._xp.linalg import adjoint, host_values
 from rnla.errors import InputError
 from rnla.operators.lowrank import FactoredOperator
-from rnla.results.base import RESULTS, Result
+from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
 from rnla.results.report import Report, Resume, Status
 from rnla.results.truncation import chosen_rank, truncated_report
@@ -142,7 +142,7 @@ class EighResult(Result):
     def lines(self) -> list[tuple[str, str]]:
         """Return the line of the eigenvalues."""
         w = host_values(self.w)
-        values = ", ".join(f"{x:.4g}" for x in w[:4]) + (f", ..., {w[-1]:.4g}" if len(w) > 4 else "")
+        values = listed([f"{x:.4g}" for x in w])
         return [("eigenvalues", values or "none")]
 
 

@@ -11,7 +11,7 @@ from rnla._xp.linalg import host_values
 from rnla._xp.namespace import namespace_of, to_host
 from rnla._xp.pivoting import take
 from rnla.operators.lowrank import FactoredOperator
-from rnla.results.base import RESULTS, Result
+from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate
 from rnla.results.report import Report, Resume, Status
 
@@ -73,7 +73,7 @@ class QRResult(Result):
         """Return the lines of the first pivots and of the diagonal of R."""
         xp, k = namespace_of(self.R), self.rank
         d = host_values(xp.abs(xp.linalg.diagonal(self.R[:, :k]))) if k else np.zeros(0)
-        values = ", ".join(f"{x:.4g}" for x in d[:4]) + (f", ..., {d[-1]:.4g}" if len(d) > 4 else "")
+        values = listed([f"{x:.4g}" for x in d])
         first = to_host(self.pivots[:k])
         chosen = ", ".join(map(str, first[:8].tolist())) + (", ..." if len(first) > 8 else "")
         return [("pivots", chosen or "none"), ("diagonal of R", values or "none")]

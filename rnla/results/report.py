@@ -25,7 +25,7 @@ class Status(enum.Enum):
     )
     NOT_CERTIFIED = (
         "the tolerance could not be certified: the error may be near the rounding level of the dtype; "
-        "give a larger tol, or compute in float64"
+        "give a larger tol, or double precision where A is in single"
     )
     PASSES = "max_passes was used up before the tolerance was met; allow more passes or give a larger tol"
     MEMORY = (

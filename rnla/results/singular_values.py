@@ -10,7 +10,7 @@ import numpy as np
 
 from rnla._xp.linalg import host_values
 from rnla.errors import InputError
-from rnla.results.base import RESULTS, Result
+from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate
 from rnla.results.report import Report, Resume, Status
 
@@ -105,7 +105,7 @@ class SingularValues(Result):
     def lines(self) -> list[tuple[str, str]]:
         """Return the lines about the values."""
         values, low, high = (host_values(each) for each in self)
-        shown = ", ".join(f"{x:.4g}" for x in values[:4]) + (f", ..., {values[-1]:.4g}" if len(values) > 4 else "")
+        shown = listed([f"{x:.4g}" for x in values])
         width = float(np.max((high - low) / np.where(high > 0, high, 1), initial=0.0))
         chance = f", but with probability {self.failure_probability:.0e}" if self.failure_probability else ""
         rest = "nothing is left" if self.next_upper == 0 else f"at most {self.next_upper:.4g} each"

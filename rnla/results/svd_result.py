@@ -15,7 +15,7 @@ import numpy as np
 from rnla._xp.linalg import host_values
 from rnla.errors import InputError
 from rnla.operators.lowrank import FactoredOperator
-from rnla.results.base import RESULTS, Result
+from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate, truncated_error
 from rnla.results.report import Report, Resume, Status
 from rnla.results.truncation import chosen_rank, truncated_report
@@ -149,7 +149,7 @@ class SVDResult(Result):
     def lines(self) -> list[tuple[str, str]]:
         """Return the line of the singular values."""
         s = host_values(self.s)
-        values = ", ".join(f"{x:.4g}" for x in s[:4]) + (f", ..., {s[-1]:.4g}" if len(s) > 4 else "")
+        values = listed([f"{x:.4g}" for x in s])
         return [("singular values", values or "none")]
 
 

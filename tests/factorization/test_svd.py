@@ -236,6 +236,13 @@ def test_a_result_is_frozen(small: tuple[Array, rnla.SVDResult]) -> None:
         result.error.value = 0.0  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("rank", [4, 5, 6])
+def test_dots_stand_for_something(rank: int) -> None:
+    values = next(line for line in str(rnla.svd(np.eye(9), rank, rng=0)).splitlines() if "values" in line)
+    assert values.endswith(", ".join(["1"] * 4 + ["..."] * (rank > 5) + ["1"] * (rank > 4)))
+    assert ("..." in values) == (rank > 5)
+
+
 def test_a_result_prints_what_a_person_needs(small: tuple[Array, rnla.SVDResult]) -> None:
     _, result = small
     text = repr(result)
