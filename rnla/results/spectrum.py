@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import host_values
+from rnla.results.error_estimate import ErrorEstimate
+from rnla.results.report import Report, Status
 from rnla.results.singular_values import SingularValues
 
 __all__ = ["Spectrum"]
@@ -30,9 +32,36 @@ class Spectrum:
         Bounds on the share of the squared Frobenius norm in the first j values.
     tail : tuple of float
         Bounds on the sum of squares of the values past these.
+    rank, shape, error, report, status
+        Those of `singular_values`, as every result has them.
     """
 
     singular_values: SingularValues
+
+    @property
+    def rank(self) -> int:
+        """How many values there are."""
+        return self.singular_values.rank
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the matrix."""
+        return self.singular_values.shape
+
+    @property
+    def error(self) -> ErrorEstimate:
+        """How far the projection with these values is from the matrix."""
+        return self.singular_values.error
+
+    @property
+    def report(self) -> Report:
+        """What was done."""
+        return self.singular_values.report
+
+    @property
+    def status(self) -> Status:
+        """Whether what was asked was reached."""
+        return self.singular_values.status
 
     @property
     def values(self) -> np.ndarray[Any, Any]:

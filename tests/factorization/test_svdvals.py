@@ -139,6 +139,9 @@ def test_the_spectrum_prints_and_draws(tmp_path: Path) -> None:
     A = matrix("inverse_root", 90, 60, rng=8)
     found = rnla.spectrum(A, 25, method=SUBSPACE, rng=0)
     assert np.array_equal(found.values, found.singular_values.values)
+    assert (found.rank, found.shape, found.status) == (25, (90, 60), rnla.Status.MET)
+    assert found.error is found.singular_values.error
+    assert found.report is found.singular_values.report
     text = str(found)
     assert "share of energy" in text
     assert text.count("\n") == 20 + 1 + 3
