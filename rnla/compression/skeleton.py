@@ -254,7 +254,8 @@ def core_of(columns: Interpolation, rows: Interpolation, middle: Any) -> tuple[A
     size of 1 / s_k(A), and the product C U R loses as much as rounding in them: about eps s_1 / s_k.
 
     So T_C and T_R are cut at the size at which the loss of what is cut and the rounding of what is kept are smallest
-    together; both are measured, on k by k matrices.  Above about sqrt(eps) nothing is cut.
+    together: what is lost is measured, rounding is that of `product_rounding` or what was measured, whichever is
+    larger, all on k by k matrices.  Above about sqrt(eps) nothing is cut.
 
     Parameters
     ----------
@@ -272,7 +273,8 @@ def core_of(columns: Interpolation, rows: Interpolation, middle: Any) -> tuple[A
         inner = adjoint(solve_triangular(rows.r[:count, :count], adjoint(inner)))
         kept = middle[:count, :count]
         made = columns.r[:count, :count] @ (inner @ adjoint(rows.r[:count, :count]))
-        rounding = frobenius(made - kept)
+        triangles = columns.r[:count, :count], adjoint(rows.r[:count, :count])
+        rounding = max(frobenius(made - kept), product_rounding(triangles[0], inner, triangles[1]))
         lost = math.sqrt(max(0.0, (whole - frobenius(kept)) * (whole + frobenius(kept))))
         total = math.hypot(rounding, lost)
         if best is None or total < 0.5 * best[0]:
