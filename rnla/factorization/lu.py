@@ -22,22 +22,19 @@ When: triangular factors are wanted.  L and U are not orthonormal, so for anythi
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
 
-from rnla._xp.linalg import zeros
 from rnla._xp.namespace import device_of, from_host, namespace_of
 from rnla._xp.pivoting import pivoted_lu
-from rnla.compression.projection import project
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
-from rnla.factorization.low_rank_svd import svd_of_low_rank
+from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.qr import qr_of_svd
 from rnla.factorization.search import Factored
 from rnla.operators.coerce import as_operator
 from rnla.request import read_request
-from rnla.results import LUResult, RangeBasis, register_resumer
+from rnla.results import LUResult, register_resumer
 from rnla.rng import as_key
 
 __all__ = ["lu"]
@@ -121,24 +118,12 @@ def lu(
     return result
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _LU:
+class _LU(FromSVD):
     """The LU factorization of the projection."""
 
+    __slots__ = ()
+
     name: ClassVar[str] = "lu"
-
-    def asked(self) -> dict[str, Any]:
-        return {}
-
-    def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return basis
-
-    def factor(self, basis: RangeBasis) -> Factored:
-        u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
-        return Factored((u, vh), s)
-
-    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
-        return Factored((zeros((shape[0], 0), like), zeros((0, shape[1]), like)), real)
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> LUResult:
         q, r, columns = qr_of_svd(factored, rank)  # S1

@@ -21,22 +21,19 @@ When: a basis with triangular coordinates and chosen columns is wanted, not sing
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
 
-from rnla._xp.linalg import zeros
 from rnla._xp.namespace import device_of, from_host, namespace_of
 from rnla._xp.pivoting import pivoted_qr
-from rnla.compression.projection import project
 from rnla.factorization.batched import batched_qr, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
-from rnla.factorization.low_rank_svd import svd_of_low_rank
+from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.search import Factored
 from rnla.operators.coerce import as_operator
 from rnla.request import read_request
-from rnla.results import QRResult, RangeBasis, register_resumer
+from rnla.results import QRResult, register_resumer
 from rnla.rng import as_key
 
 __all__ = ["qr"]
@@ -126,24 +123,12 @@ def qr(
     return result
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _QR:
+class _QR(FromSVD):
     """The pivoted QR factorization of the projection."""
 
+    __slots__ = ()
+
     name: ClassVar[str] = "qr"
-
-    def asked(self) -> dict[str, Any]:
-        return {}
-
-    def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return basis
-
-    def factor(self, basis: RangeBasis) -> Factored:
-        u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))  # S1
-        return Factored((u, vh), s)
-
-    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
-        return Factored((zeros((shape[0], 0), like), zeros((0, shape[1]), like)), real)
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> QRResult:
         q, r, pivots = qr_of_svd(factored, rank)

@@ -14,21 +14,18 @@ Guarantee: the error of S5 is the error of the rank returned, of the kind it nam
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
-from rnla._xp.linalg import zeros
-from rnla.compression.projection import project
 from rnla.factorization.batched import batched_svd, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
-from rnla.factorization.low_rank_svd import svd_of_low_rank
+from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.search import Factored
 from rnla.factorization.signs import fix_signs
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.planner import Plan, make_plan
 from rnla.request import read_request
-from rnla.results import RangeBasis, SVDResult, register_resumer
+from rnla.results import SVDResult, register_resumer
 from rnla.rng import as_key
 
 __all__ = ["plan", "svd"]
@@ -187,25 +184,12 @@ def plan(
     return make_plan(Ledger(op), request)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _SVD:
+class _SVD(FromSVD):
     """The singular value decomposition of the projection."""
 
+    __slots__ = ()
+
     name: ClassVar[str] = "svd"
-
-    def asked(self) -> dict[str, Any]:
-        return {}
-
-    def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return basis
-
-    def factor(self, basis: RangeBasis) -> Factored:
-        u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))  # S3, S4
-        return Factored((u, vh), s)
-
-    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
-        m, n = shape
-        return Factored((zeros((m, 0), like), zeros((0, n), like)), real)
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> SVDResult:
         u, vh = factored.parts

@@ -22,19 +22,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnla._xp.linalg import zeros
 from rnla._xp.namespace import from_host
-from rnla.compression.projection import project
 from rnla.errors import InputError
 from rnla.factorization.driver import Certificate, located, report_of, run, settle, unscaled, unscaled_error
-from rnla.factorization.low_rank_svd import svd_of_low_rank
+from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.resuming import at_home
 from rnla.factorization.search import Factored
 from rnla.factorization.value_bounds import bound_values
 from rnla.operators.coerce import as_operator
 from rnla.rangefinder import FullSVD
 from rnla.request import Request, read_request
-from rnla.results import RangeBasis, Resume, Status, register_resumer, truncated_error
+from rnla.results import Resume, Status, register_resumer, truncated_error
 from rnla.results.singular_values import SingularValues
 from rnla.rng import Key, as_key
 
@@ -169,25 +167,12 @@ def find_values(
     return result
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Values:
+class _Values(FromSVD):
     """The singular values of the projection; the vectors serve the bounds."""
 
+    __slots__ = ()
+
     name: ClassVar[str] = "svdvals"
-
-    def asked(self) -> dict[str, Any]:
-        return {}
-
-    def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return basis
-
-    def factor(self, basis: RangeBasis) -> Factored:
-        u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
-        return Factored((u, vh), s)
-
-    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
-        m, n = shape
-        return Factored((zeros((m, 0), like), zeros((0, n), like)), real)
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> SingularValues:
         s = unscaled(factored.values[:rank], exponent)  # of an empty matrix: nothing is between the bounds
