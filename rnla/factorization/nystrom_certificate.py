@@ -53,7 +53,8 @@ def certified(
             return free, rank, status
     elif request.norm == "spectral" or not op.complete_scan:
         assert search.whole is not None
-        return truncated_error(search.whole, search.values, rank), rank, status
+        bound = truncated_error(search.whole, search.values, rank)
+        return bound.as_bound(f"{bound.method}, of the projection, whose error is not below"), rank, status
     # For a rank alone the residual itself is as cheap where entries can be read, and knows no floor.
     identity = request.norm == "fro" and (tol is not None or not isinstance(op.base, SupportsBlocks))
     if identity and op.measure() is not None and op.spare_passes >= 1:

@@ -66,6 +66,15 @@ class ErrorEstimate:
         """Whether the error is certified to be at most a relative tolerance; never so without a bound."""
         return self.upper <= tol
 
+    def as_bound(self, method: str | None = None) -> ErrorEstimate:
+        """Return the bound alone, where the estimate is of something else than the error; itself without a bound."""
+        if self.kind == "bounded" or math.isnan(self.upper):
+            return self
+        return dataclasses.replace(
+            self, value=self.upper, absolute=self.upper * self.norm_of_A, kind="bounded", standard_error=math.nan,
+            method=self.method if method is None else method,
+        )  # fmt: skip
+
     def __str__(self) -> str:
         sign = {"exact": "=", "bounded": "<=", "estimated": "~"}[self.kind]
         if self.kind == "exact" and self.value < self.floor:
@@ -132,4 +141,5 @@ def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> Er
         value, upper = min(1.0, value), min(1.0, upper) if error.norm == "spectral" else upper
     spread = error.standard_error * (error.value / value) if value > 0 else error.standard_error
     kind = error.kind if adds or error.kind == "estimated" else "bounded"
-    return dataclasses.replace(error, value=value, absolute=absolute, upper=upper, standard_error=spread, kind=kind)
+    cut = dataclasses.replace(error, value=value, absolute=absolute, upper=upper, standard_error=spread, kind=kind)
+    return cut if adds or kind == "bounded" else cut.as_bound()  # a sum of norms estimates nothing

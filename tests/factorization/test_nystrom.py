@@ -425,3 +425,14 @@ def test_every_range_finder_serves_hermitian_matrices(name: str, function: Any) 
             assert truth <= 2 * optimal_error(spectrum("exponential", 90), result.rank)
             if "tol" in asked:
                 assert truth <= 1e-2 * scale
+
+
+def test_a_tolerance_on_an_operator_is_told_as_the_bound_that_it_is() -> None:
+    V = haar(121, 74, rng=5)
+    K = (V / np.arange(1.0, 75.0)) @ V.T
+    K = (K + K.T) / 2
+    for seed in range(5):
+        result = rnla.nystrom(scipy.sparse.linalg.aslinearoperator(K), tol=0.1, rng=seed)
+        true = np.linalg.norm(K - (result.V * result.w) @ result.V.T) / np.linalg.norm(K)
+        assert result.error.kind == "bounded"
+        assert true <= result.error.value == result.error.upper <= 0.1
