@@ -19,7 +19,7 @@ decomposition.  Tested in `tests/factorization/test_cur.py`.
 
 Differences from the papers: (1) never a pseudo-inverse of the cross A[I, J], nor of C or R: triangles of QR
 factorizations are solved with; (2) U has entries of the size of 1 / s_k(A) whatever one does, and a product with
-them loses eps s_1 / s_k(A), so columns past about sqrt(eps) s_1 are left out of the core: errors below about
+them loses eps s_1 / s_k(A), so columns past about sqrt(eps) s_1 are left out of the core: errors below a few
 sqrt(eps) norm(A) are not reached by any explicit core, and a tolerance below that raises
 (``rnla.interpolative(axis="both")`` has no such limit); (3) the error is certified [mahoney2009]_.
 
@@ -181,6 +181,7 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _C
         return run(A, base, request, key, None, problem)
     require_passes(base, request, 2)
     with located(base, asked_of_basis(request, base.dtype, 2), key, problem, before) as found:
+        notes: tuple[str, ...] = ()
         result = stopped_early(found, before)
         if result is None:
             maker = _Maker(found, request, key, problem, before)
@@ -189,7 +190,7 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _C
             notes = (_CUT.format(attempt.parts[3], attempt.rank),) if attempt.exhausted else ()
             certificate = certificate_of(A, found, request, key, problem, attempt, status, attempt.parts[2], notes)
             result = _built(A, found, attempt, certificate)
-    return settle(request, result, found)
+    return settle(request, result, found, "; ".join(notes))
 
 
 _CUT = (

@@ -155,8 +155,8 @@ def run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: Dri
     return settle(request, result, found)
 
 
-def settle(request: Request, result: Any, found: Located) -> Any:
-    """Return the result, or raise or warn of what it fell short of."""
+def settle(request: Request, result: Any, found: Located, hint: str = "") -> Any:
+    """Return the result, or raise or warn of what it fell short of; a hint says what the problem knows of the cause."""
     if found.message and request.on_failure == "raise":
         raise DeadlineReached(f"{found.message}; .result holds rank {result.rank}, {result.error}", result)
     if not result.status.ok and result.status is not Status.DEADLINE and request.on_failure == "raise":
@@ -165,7 +165,8 @@ def settle(request: Request, result: Any, found: Located) -> Any:
         advice = f" (memory_budget={needed} allows the next step)" if needed else ""
         raise ToleranceNotMet(
             f"tol={request.tol:.1e} was not met: rank {result.rank} is certified to {reached:.2e} "
-            f"({result.error.kind}, by {result.error.method}); {result.status.value}{advice}; "
+            f"({result.error.kind}, by {result.error.method}); {result.status.value}{advice}"
+            f"{'; ' if hint else ''}{hint}; "
             "the answer is in .result, and on_failure='return' gives it back instead",
             result,
         )

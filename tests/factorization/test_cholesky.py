@@ -573,3 +573,15 @@ def test_the_matrix_is_not_changed_and_the_seed_repeats() -> None:
     two = rnla.cholesky(A, 10, rng=one.report.seed)
     assert np.array_equal(A, kept)
     assert np.array_equal(one.L, two.L)
+
+
+def test_a_diagonal_below_zero_by_rounding_is_zero_and_by_more_is_refused() -> None:
+    A = psd(np.r_[2.0, 1.0, np.zeros(8)], rng=1)
+    A = np.pad(A, (0, 1))
+    A[-1, -1] = -2 * np.finfo(float).eps * A.max()
+    result = rnla.cholesky(A, tol=1e-6, rng=0)
+    assert np.linalg.norm(A - result.L @ result.L.T) <= 1e-6 * np.trace(A)
+    assert not np.any(np.isnan(result.L))
+    A[-1, -1] = -1e-10
+    with pytest.raises(rnla.InputError, match="semidefinite"):
+        rnla.cholesky(A, tol=1e-6, rng=0)
