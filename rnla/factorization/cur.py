@@ -38,6 +38,7 @@ from rnla._xp.namespace import namespace_of
 from rnla.compression.column_selection import ColumnSelection, as_selection
 from rnla.compression.skeleton import Interpolation, Side, core_of, orthonormal_panel, product_rounding
 from rnla.factorization.driver import Certificate, Located, located, run, settle, unscaled
+from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.search import Factored
 from rnla.factorization.skeletons import (
     Attempt,
@@ -52,12 +53,11 @@ from rnla.factorization.skeletons import (
     require_passes,
     resumed,
     searched,
-    singular_vectors,
     stopped_early,
 )
 from rnla.operators.coerce import as_operator
 from rnla.request import Request, read_request
-from rnla.results import CURResult, ErrorEstimate, RangeBasis, register_resumer
+from rnla.results import CURResult, ErrorEstimate, register_resumer
 from rnla.rng import Key, as_key
 
 __all__ = ["cur"]
@@ -151,7 +151,7 @@ def cur(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _CUR:
+class _CUR(FromSVD):
     """What was asked beyond the request."""
 
     name: ClassVar[str] = "cur"
@@ -160,15 +160,6 @@ class _CUR:
 
     def asked(self) -> dict[str, Any]:
         return {"selection": self.selection}
-
-    def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return basis
-
-    def factor(self, basis: RangeBasis) -> Factored:
-        return singular_vectors(basis)
-
-    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
-        return Factored((zeros((shape[0], 0), like), zeros((0, shape[1]), like)), real)
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> CURResult:
         left, right = factored.parts

@@ -17,7 +17,13 @@ from rnla.factorization.low_rank_svd import svd_of_low_rank
 from rnla.factorization.search import Factored
 from rnla.results import RangeBasis
 
-__all__ = ["FromSVD"]
+__all__ = ["FromSVD", "singular_vectors"]
+
+
+def singular_vectors(basis: RangeBasis) -> Factored:
+    """Return U and V^H of the projection on a basis, and its singular values (S1)."""
+    u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
+    return Factored((u, vh), s)
 
 
 class FromSVD(abc.ABC):
@@ -37,8 +43,7 @@ class FromSVD(abc.ABC):
 
     def factor(self, basis: RangeBasis) -> Factored:
         """Return the singular value decomposition of the projection."""
-        u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))  # S1
-        return Factored((u, vh), s)
+        return singular_vectors(basis)
 
     def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
         """Return the decomposition of an empty matrix."""

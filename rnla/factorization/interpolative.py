@@ -41,6 +41,7 @@ from rnla.compression.column_selection import ColumnSelection, as_selection
 from rnla.compression.skeleton import Interpolation, Side, coefficients, interpolate, interpolation_of_rows
 from rnla.compression.strong_pivoting import independent
 from rnla.factorization.driver import Certificate, Located, located, run, settle, unscaled
+from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.search import Factored
 from rnla.factorization.skeletons import (
     Attempt,
@@ -56,12 +57,11 @@ from rnla.factorization.skeletons import (
     require_passes,
     resumed,
     searched,
-    singular_vectors,
     stopped_early,
 )
 from rnla.operators.coerce import as_operator
 from rnla.request import Request, read_request
-from rnla.results import ColumnID, ErrorEstimate, RangeBasis, RowID, TwoSidedID, register_resumer
+from rnla.results import ColumnID, ErrorEstimate, RowID, TwoSidedID, register_resumer
 from rnla.rng import Key, as_key
 
 __all__ = ["interpolative"]
@@ -168,7 +168,7 @@ def interpolative(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Interpolative:
+class _Interpolative(FromSVD):
     """What was asked beyond the request."""
 
     name: ClassVar[str] = "interpolative"
@@ -179,15 +179,6 @@ class _Interpolative:
 
     def asked(self) -> dict[str, Any]:
         return {"axis": self.axis, "selection": self.selection, "coefficients": self.coefficients}
-
-    def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return basis
-
-    def factor(self, basis: RangeBasis) -> Factored:
-        return singular_vectors(basis)
-
-    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
-        return Factored((zeros((shape[0], 0), like), zeros((0, shape[1]), like)), real)
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> Any:
         left, right = factored.parts

@@ -27,11 +27,10 @@ import numpy as np
 from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import adjoint, cast, host_values
 from rnla._xp.namespace import from_host, full_precision, to_host
-from rnla.compression.projection import project
 from rnla.config import config_context, fixed_settings, get_config
 from rnla.errors import BudgetError, DeadlineReached, InputError, NonFiniteError
 from rnla.factorization.driver import Certificate, run, unscaled
-from rnla.factorization.low_rank_svd import svd_of_low_rank
+from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.resuming import at_home
 from rnla.factorization.search import Factored
 from rnla.factorization.signs import row_phases
@@ -46,7 +45,7 @@ from rnla.operators.protocols import LinearOperator, Magnitude
 from rnla.operators.scan import times_power_of_two
 from rnla.planner import make_plan
 from rnla.request import read_request
-from rnla.results import RangeBasis, Status, SVDResult, register_resumer
+from rnla.results import Status, SVDResult, register_resumer
 from rnla.results.pca_result import PCAResult
 from rnla.rng import Key, as_key
 
@@ -181,7 +180,7 @@ def _what_is_left(op: Ledger, watch: Any) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _PCA:
+class _PCA(FromSVD):
     """The decomposition of the centred matrix: what `svd` does, under a name of its own."""
 
     center: bool
@@ -190,16 +189,6 @@ class _PCA:
 
     def asked(self) -> dict[str, Any]:
         return {"center": self.center}
-
-    def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return basis
-
-    def factor(self, basis: RangeBasis) -> Factored:
-        u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
-        return Factored((u, vh), s)
-
-    def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
-        raise InputError("an empty matrix has no components")
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> SVDResult:
         u, vh = factored.parts

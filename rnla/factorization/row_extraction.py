@@ -40,9 +40,9 @@ from rnla.config import fixed_settings
 from rnla.error.approximation import certify_approximation
 from rnla.errors import AccuracyWarning, InputError
 from rnla.factorization.driver import Located, report_of, unscaled, unscaled_error
+from rnla.factorization.from_svd import singular_vectors
 from rnla.factorization.search import Factored, Search
 from rnla.factorization.signs import fix_signs
-from rnla.factorization.skeletons import singular_vectors
 from rnla.iterate import watching
 from rnla.operators.coerce import as_operator
 from rnla.operators.hermitian import as_hermitian, hermitian_ledger, hermitian_only

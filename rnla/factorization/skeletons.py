@@ -26,7 +26,6 @@ from rnla._xp.linalg import adjoint, cast, eps_of, host_values, svd
 from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of, to_host
 from rnla._xp.pivoting import column_squares, pivoted_qr
 from rnla.compression.column_selection import ColumnSelection
-from rnla.compression.projection import project
 from rnla.compression.strong_pivoting import strongly_pivoted
 from rnla.config import get_config
 from rnla.error.approximation import certify_approximation
@@ -34,9 +33,8 @@ from rnla.error.residual import frobenius_difference, identity_floor, identity_r
 from rnla.error.spectral import SPECTRAL_PASSES
 from rnla.errors import BudgetError, DeadlineReached, InputError
 from rnla.factorization.driver import Certificate, Located, report_of, unscaled_error
-from rnla.factorization.low_rank_svd import svd_of_low_rank
 from rnla.factorization.resuming import at_home
-from rnla.factorization.search import Factored, Problem
+from rnla.factorization.search import Problem
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsMagnitude, SupportsSelection
@@ -44,22 +42,16 @@ from rnla.planner import make_plan
 from rnla.rangefinder import FullSVD
 from rnla.rangefinder.protocols import Goal
 from rnla.request import Request, read_request
-from rnla.results import ErrorEstimate, RangeBasis, Resume, Status
+from rnla.results import ErrorEstimate, Resume, Status
 from rnla.rng import Key
 
 __all__ = [
     "Attempt", "asked_of_basis", "certificate_of", "chosen_before", "chosen_columns", "coordinates", "exact_error",
-    "from_caller", "index_at_home",    "looked_at", "resumed", "searched", "singular_vectors", "stopped_early",
+    "from_caller", "index_at_home",    "looked_at", "resumed", "searched", "stopped_early",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 _SHARE = 0.7  # of the tolerance, asked of the projection; its square where both sides are chosen
-
-
-def singular_vectors(basis: RangeBasis) -> Factored:
-    """Return U and V^H of the projection on a basis, and its singular values (S1)."""
-    u, s, vh = basis.factors if basis.factors is not None else svd_of_low_rank(project(basis))
-    return Factored((u, vh), s)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
