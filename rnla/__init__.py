@@ -103,6 +103,7 @@ _HOME = {
     "plan": "factorization.svd",
     "qr": "factorization.qr",
     "rank_estimate": "factorization.rank_estimate",
+    "single_pass_eigh": "streaming",
     "single_pass_svd": "streaming",
     "spectrum": "factorization.spectrum",
     "stream": "streaming",

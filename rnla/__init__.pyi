@@ -97,6 +97,7 @@ from rnla.streaming import RangeCorange as RangeCorange
 from rnla.streaming import SketchySVD as SketchySVD
 from rnla.streaming import Stream as Stream
 from rnla.streaming import TwoSided as TwoSided
+from rnla.streaming import single_pass_eigh as single_pass_eigh
 from rnla.streaming import single_pass_svd as single_pass_svd
 from rnla.streaming import stream as stream
 
@@ -194,6 +195,7 @@ __all__ = [
     "plan",
     "qr",
     "rank_estimate",
+    "single_pass_eigh",
     "single_pass_svd",
     "spectrum",
     "stream",

@@ -9,7 +9,7 @@ from rnla.streaming.joint_core import HermitianSketch, TwoSided
 from rnla.streaming.nystrom_sketch import NystromSketch
 from rnla.streaming.protocols import StreamMethod
 from rnla.streaming.range_corange import RangeCorange
-from rnla.streaming.single_pass import single_pass_svd
+from rnla.streaming.single_pass import single_pass_eigh, single_pass_svd
 from rnla.streaming.sketchy_svd import SketchySVD
 from rnla.streaming.state import Stream
 
@@ -23,6 +23,7 @@ __all__ = [
     "Stream",
     "StreamMethod",
     "TwoSided",
+    "single_pass_eigh",
     "single_pass_svd",
     "stream",
 ]

@@ -102,7 +102,7 @@ def stream(
         raise DTypeError(f"dtype={kind} cannot hold a stream; take float32, float64, complex64 or complex128")
     part = SketchySVD() if method is None else method
     if isinstance(part, type) or not isinstance(part, StreamMethod):
-        raise DTypeError(f"method must be a part such as SketchySVD(), got {method!r}")
+        raise DTypeError(f"method must be a part such as SketchySVD() or HermitianSketch(), got {method!r}")
     if part.structure != "general" and m != n:
         raise InputError(f"{type(part).__name__} is for square {part.structure} matrices, not for {m} x {n}")
     check_whole("error_columns", error_columns, 1)

@@ -10,7 +10,7 @@ S2. Q, P = the leading `basis` left singular vectors of Y and X: fewer than samp
 S3. P^H Omega = W1 S1 T1^H and Q^H Upsilon = W2 S2 T2^H.  In these bases the normal equations of B, a Sylvester
     equation, are diagonal: with K1 = W2^H (Q^H Y) T1 and K2 = W1^H (P^H X) T2,
     (W2^H B W1)_ij = (K1_ij s1_j + s2_i conj(K2_ji)) / (s1_j^2 + s2_i^2).
-S4. SVD of B, cut to the rank.
+S4. SVD of B, or its eigenvalue decomposition where A is Hermitian, cut to the rank.
 
 Cost: state k (m + n) numbers, k n for Hermitian A; finish O(k^2 (m + n)) flops.
 
@@ -20,7 +20,8 @@ Checked against tests/reference/halko2011_single_pass.py, which solves the least
 
 Differences from the paper: 1. The Hermitian constraint is kept inside the least squares, not imposed by symmetrising
 the plain solution.  2. The normal equations are solved through singular values, so nothing is squared.
-3. Four times as many samples as the rank by default, and half of them in the basis.
+3. Four times as many samples as the rank by default, and half of them in the basis.  4. A matrix is refused where
+Omega^H Y is not Hermitian beyond sqrt(eps) of it.
 
 Use `HermitianSketch` for indefinite Hermitian streams; `TwoSided` for comparison: `SketchySVD`, whose core has test
 matrices of its own, has a guarantee.
@@ -40,7 +41,7 @@ from rnla.orth import CholeskyQR2
 from rnla.results import LowRank
 from rnla.sketch import Gaussian, TestMatrix, as_sketch
 from rnla.streaming.maps import LinearSketch, Sketches
-from rnla.streaming.protocols import given_size, require_room, slack_of
+from rnla.streaming.protocols import given_size, require_hermitian, require_room, slack_of
 
 __all__ = ["HermitianSketch", "TwoSided"]
 
@@ -177,8 +178,10 @@ class HermitianSketch:
     def compress(self, sketches: Sketches) -> tuple[LowRank, tuple[str, ...]]:
         """Return Q B Q^H, B Hermitian, from the sketch."""
         assert self.basis is not None
-        q = _leading(sketches["Y"], self.basis)
-        g = adjoint(sketches.map_adjoint_times("Y", "columns", q))
-        h = adjoint(q) @ sketches["Y"]
+        y = sketches["Y"]
+        q = _leading(y, self.basis)
+        both = sketches.map_adjoint_times("Y", "columns", namespace_of(y).concat([q, y], axis=1))  # one draw of Omega
+        require_hermitian(both[:, self.basis :], "HermitianSketch")
+        g, h = adjoint(both[:, : self.basis]), adjoint(q) @ y
         core = _core(g, h, g, h)
         return LowRank(q, (core + adjoint(core)) / 2, q), ()

@@ -38,7 +38,7 @@ from rnla.orth import CholeskyQR2
 from rnla.results import LowRank
 from rnla.sketch import Gaussian, TestMatrix, as_sketch
 from rnla.streaming.maps import LinearSketch, Sketches
-from rnla.streaming.protocols import given_size, require_room, slack_of
+from rnla.streaming.protocols import given_size, require_hermitian, require_room, slack_of
 
 __all__ = ["NystromSketch"]
 
@@ -97,11 +97,7 @@ class NystromSketch:
         if size == 0:
             return LowRank(basis, adjoint(basis) @ y, basis), ()
         inner = adjoint(basis) @ y
-        if frobenius(inner - adjoint(inner)) > math.sqrt(eps) * frobenius(inner):
-            raise InputError(
-                "the streamed matrix is not Hermitian, which NystromSketch needs; use SketchySVD, or update with both "
-                "halves of the matrix"
-            )
+        require_hermitian(inner, "NystromSketch")
         lower, shift = None, math.sqrt(y.shape[0]) * eps * size
         while lower is None and shift <= max(math.sqrt(eps), 2 * math.sqrt(y.shape[0]) * eps) * size:
             shifted = y + shift * basis  # S3

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from rnla._xp.linalg import adjoint, eps_of, frobenius
 from rnla.checks import check_whole
 from rnla.errors import InputError
 from rnla.results import LowRank
 from rnla.streaming.maps import LinearSketch, Sketches
 
-__all__ = ["StreamMethod", "given_size", "require_room", "slack_of"]
+__all__ = ["StreamMethod", "given_size", "require_eigenpairs", "require_hermitian", "require_room", "slack_of"]
 
 
 @runtime_checkable
@@ -53,4 +55,24 @@ def require_room(size: int, rank: int, storage: int, needed: int) -> None:
         raise InputError(
             f"storage leaves {max(storage, 0)} numbers beside the error sketch, which hold sketches of {max(size, 0)} "
             f"columns; rank={rank} needs at least {needed} there: give more, or ask for a smaller rank"
+        )
+
+
+def require_hermitian(inner: Any, method: str) -> None:
+    """Raise where O^H A O is not Hermitian for the test matrix O: A is not either."""
+    if frobenius(inner - adjoint(inner)) > math.sqrt(eps_of(inner.dtype)) * frobenius(inner):
+        raise InputError(
+            f"the streamed matrix is not Hermitian, which {method} needs; use SketchySVD, or update with both "
+            "halves of the matrix"
+        )
+
+
+def require_eigenpairs(method: Any) -> None:
+    """Raise where a method's approximation is not Hermitian, and so has no eigenvalue decomposition."""
+    if getattr(method, "structure", "psd") == "general":
+        name = method.__name__ if isinstance(method, type) else type(method).__name__
+        raise InputError(
+            f"{name} makes no Hermitian approximation, so it has no eigenpairs to give; take HermitianSketch() or, for "
+            "positive semidefinite matrices, NystromSketch(), or the singular value decomposition, single_pass_svd "
+            "or the finish of a stream"
         )

@@ -28,11 +28,12 @@ from rnla.config import fixed_settings
 from rnla.errors import BackendError, DTypeError, InputError, IntegrityError
 from rnla.iterate import watching
 from rnla.operators.ledger import Ledger
-from rnla.results import SVDResult
+from rnla.results import EighResult, SVDResult
 from rnla.rng import Key
 from rnla.streaming.error_sketch import Scree
-from rnla.streaming.finishing import finish, look
+from rnla.streaming.finishing import Eigenpairs, SingularTriplets, finish, look
 from rnla.streaming.maps import LinearSketch, Maps, Sketches, increments, numbers_of
+from rnla.streaming.protocols import require_eigenpairs
 from rnla.streaming.updates import factor_of, in_place, piece_of, scaled, summed, weighted
 
 __all__ = ["Stream"]
@@ -222,7 +223,41 @@ class Stream:
             No rank is certified to meet `tol`; ``.result`` holds the one with the smallest estimate.
         """
         with self._at_work():
-            return finish(self, rank, tol, on_failure, started=time.perf_counter())
+            return finish(self, rank, tol, on_failure, form=SingularTriplets(), started=time.perf_counter())
+
+    def finish_eigh(
+        self, rank: int | None = None, *, tol: float | None = None, on_failure: str = "raise"
+    ) -> EighResult:
+        """Return the approximation as eigenpairs, for the methods for Hermitian matrices; the stream goes on unchanged.
+
+        Parameters
+        ----------
+        rank, tol, on_failure
+            As `finish` takes them.
+
+        Returns
+        -------
+        EighResult
+            Unpacks as ``w, V``, by descending modulus; the error is certified as that of `finish` is.
+
+        Raises
+        ------
+        InputError, ToleranceNotMet
+            As `finish` raises them; also where the method is not `HermitianSketch` or `NystromSketch`.
+
+        Examples
+        --------
+        >>> import numpy as np, rnla
+        >>> run = rnla.stream((60, 60), 2, method=rnla.HermitianSketch(), rng=0).update(
+        ...     np.diag([2.0, -2.0] + [0.0] * 58)
+        ... )
+        >>> w, V = run.finish_eigh()
+        >>> sorted(w.round(9).tolist())
+        [-2.0, 2.0]
+        """
+        require_eigenpairs(self.method)
+        with self._at_work():
+            return finish(self, rank, tol, on_failure, form=Eigenpairs(), started=time.perf_counter())
 
     def scree(self) -> Scree:
         """Return bounds on the tails of the spectrum of A, for every rank up to the size of the approximation.

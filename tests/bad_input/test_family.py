@@ -47,6 +47,10 @@ FAMILY = {
     "row extraction": Member(lambda A, k: rnla.svd_by_row_extraction(A, k, rng=1), product=_operator),
     "generalized_nystrom": Member(lambda A, k: rnla.generalized_nystrom(A, k, rng=1), product=_operator),
     "single_pass_svd": Member(lambda A, k: rnla.single_pass_svd(A, k, rng=1), product=_operator),
+    "single_pass_eigh": Member(lambda A, k: rnla.single_pass_eigh(A, k, rng=1), "hermitian", _operator),
+    "one-pass Nystrom": Member(
+        lambda A, k: rnla.single_pass_eigh(A, k, method=rnla.NystromSketch(), rng=1), "definite", _operator
+    ),
     "eigh": Member(lambda A, k: rnla.eigh(A, k, rng=1), "hermitian", _operator),
     "eigh by rows": Member(lambda A, k: rnla.eigh_by_row_extraction(A, k, rng=1), "hermitian", _operator),
     "nystrom": Member(lambda A, k: rnla.nystrom(A, k, rng=1), "definite", _operator),
