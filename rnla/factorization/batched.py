@@ -244,11 +244,14 @@ def _projected_svd(x: Any, y: Any, space: str) -> StackedFactors:
     return StackedFactors(s, *((image, basis) if space == "row" else (basis, image)), squares(y))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _SVD:
-    """The singular value decomposition of the projections."""
+class _FromSVD:
+    """What is made from the truncated singular value decompositions of the projections."""
 
-    two_sided: bool = False
+    __slots__ = ()
+
+    @property
+    def two_sided(self) -> bool:
+        return False
 
     def left_out(self, stack: Stack) -> Array:
         return np.zeros(stack.shape[0])
@@ -258,6 +261,12 @@ class _SVD:
 
     def project(self, x: Any, y: Any, space: str) -> StackedFactors:
         return _projected_svd(x, y, space)
+
+
+class _SVD(_FromSVD):
+    """The singular value decomposition of the projections."""
+
+    __slots__ = ()
 
     def finish(self, found: StackedFactors, ranks: Array, width: int) -> StackedFactors:
         return _as_found(found, ranks, width)
@@ -311,20 +320,10 @@ class _Eigh:
         return BatchedEighResult(_back(unscaled_items(found.values, exponents), batch), _back(v, batch), **common)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _QR:
+class _QR(_FromSVD):
     """Pivoted QR of the small sides of the truncated singular value decompositions."""
 
-    two_sided: bool = False
-
-    def left_out(self, stack: Stack) -> Array:
-        return np.zeros(stack.shape[0])
-
-    def complete(self, stack: Stack) -> StackedFactors:
-        return _complete_svd(stack)
-
-    def project(self, x: Any, y: Any, space: str) -> StackedFactors:
-        return _projected_svd(x, y, space)
+    __slots__ = ()
 
     def finish(self, found: StackedFactors, ranks: Array, width: int) -> StackedFactors:
         xp = namespace_of(found.left)

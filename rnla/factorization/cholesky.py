@@ -120,8 +120,8 @@ def cholesky(
 
     Guarantee: the error in the nuclear norm is exact.  In expectation it is at most (1 + e) times the smallest
     possible at rank r once k >= r / e + r log(1 / (e t)), t the share of the trace that rank r misses [1]_.
-    That A is positive semidefinite is believed where nothing that was read speaks against it, 16 rows of the residual
-    at the end included.
+    That A is positive semidefinite, and finite, is believed where nothing that was read speaks against it, 16 rows of
+    the residual at the end included: NaN in entries that are never read goes unnoticed.
 
     References
     ----------

@@ -99,9 +99,22 @@ def test_A1_A2_extend_sees_what_came_in_later(bad: float) -> None:
         result.extend(rank=8)
 
 
-@pytest.mark.skip(reason="no method of today samples entries: every one reads the whole matrix")
 def test_A3_a_part_that_sampling_never_reads() -> None:
-    pytest.fail("to be written with the first method that samples")
+    V = np.linalg.qr(np.random.default_rng(0).standard_normal((200, 200)))[0]
+    A = (V * 0.3 ** np.arange(200.0)) @ V.T
+    A = (A + A.T) / 2
+    plain = rnla.cholesky(A, 5, rng=0)
+    # The answer is of what was read: the diagonal, the pivots' columns, and a sample of the residual.
+    assert "entries of A were read" in plain.report.notes[0]
+    pivots = set(plain.pivots.tolist())
+    i, j = [k for k in range(200) if k not in pivots][:2]
+    unread = A.copy()
+    unread[i, j] = unread[j, i] = np.nan
+    assert np.array_equal(rnla.cholesky(unread, 5, rng=0).L, plain.L)
+    read, pivot = A.copy(), int(plain.pivots[0])
+    read[i, pivot] = read[pivot, i] = np.nan
+    with pytest.raises(rnla.NonFiniteError, match="NaN"):
+        rnla.cholesky(read, 5, rng=0)
 
 
 # --------------------------------------------------------------------------------------------------------- A4
