@@ -1,0 +1,184 @@
+"""The machine that figures were measured on: its name, the versions in use, its ceilings, and the files they go to.
+
+    python -m benchmarks.machine [--threads 2] [--quick]
+
+A ceiling is the best that anything reached here and now, in the same run as what is held against it: the peak is
+the fastest of several products of large matrices, the bandwidth is that of summing a long array.  A floor is
+the larger of flops over the peak and bytes over the bandwidth.  The load is written down because neighbours halve
+both figures for minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Ceilings", "about", "ceilings", "held_threads", "save"]
+
+LIBRARIES = ("rnla", "numpy", "scipy", "numba", "scikit-learn", "torch", "fbpca", "dask")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ceilings:
+    """What the machine reaches at best: operations and bytes a second, and which product reached them."""
+
+    flops: float
+    bandwidth: float
+    by: str
+
+    def floor(self, flops: float, nbytes: float = 0.0) -> float:
+        """Return the seconds under which no code on this machine can do that much."""
+        return max(flops / self.flops, nbytes / self.bandwidth)
+
+
+def processor() -> str:
+    """Return the name of the processor as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    known = dict(tuple(part.strip() for part in line.split(":", 1)) for line in lines if ":" in line)
+    wide = [flag for flag in ("avx2", "avx512f") if flag in known.get("flags", "").split()]
+    return f"{known.get('model name', platform.machine())} ({', '.join(wide) or platform.machine()})"
+
+
+def cpus() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def about(threads: int | None = None) -> dict[str, Any]:
+    """Return what a figure means nothing without: machine, versions, threads, load and date."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    memory = 0
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "processor": processor(),
+        "cpus": cpus(),
+        "memory_gb": round(memory / 1e9, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": versions,
+        "threads": cpus() if threads is None else threads,
+        "load": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def save(question: str, results: Any, folder: Path, threads: int | None = None) -> Path:
+    """Write `<folder>/<question>.json` with the results and what they were measured on; return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{question}.json"
+    text = json.dumps({"question": question, "about": about(threads), "results": results}, indent=1, default=float)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+@contextmanager
+def held_threads(threads: int | None) -> Iterator[None]:
+    """Hold this library, every BLAS that is loaded and torch at that many threads; None changes nothing."""
+    if threads is None:
+        yield
+        return
+    import sys
+
+    from threadpoolctl import threadpool_limits
+
+    import rnla
+
+    with ExitStack() as stack:
+        stack.enter_context(rnla.config_context(threads=threads))
+        stack.enter_context(threadpool_limits(threads))
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(threads)
+        yield
+
+
+def _best(call: Callable[[], Any], runs: int) -> float:
+    call()
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def _products(dtype: Any, n: int, threads: int) -> Iterator[tuple[str, float, Callable[[], Any]]]:
+    """Yield name, flops and call of each large product that might be the fastest here."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((n, n)).astype(dtype) for _ in range(2))
+    out = np.empty((n, n), dtype)
+    yield "NumPy", 2.0 * n**3, lambda: np.matmul(a, b, out=out)
+    try:
+        import torch
+    except ImportError:
+        pass
+    else:
+        left, right, to = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(out)
+        yield "torch", 2.0 * n**3, lambda: torch.matmul(left, right, out=to)
+    from rnla._kernels import products
+
+    x = np.ascontiguousarray(b[:, : min(n, 96)])
+    kind = np.dtype(dtype)
+    yield "rnla, A X", 2.0 * n * n * x.shape[1], lambda: products.product(a, x, kind, threads)
+    normal = getattr(products, "normal_product", None)
+    if normal is not None:
+        yield "rnla, AᴴA X", 4.0 * n * n * x.shape[1], lambda: normal(a, x, kind, threads)
+
+
+def ceilings(dtype: Any = np.float64, threads: int | None = None, small: bool = False) -> Ceilings:
+    """Measure peak and bandwidth with so many threads; about two seconds, or a tenth of one if small."""
+    threads = cpus() if threads is None else threads
+    best, by = 0.0, ""
+    for name, flops, call in _products(dtype, 256 if small else 2400, threads):
+        try:
+            with held_threads(threads):
+                rate = flops / _best(call, 3)
+        except TypeError:  # an internal product that takes other arguments than these is not asked again
+            continue
+        if rate > best:
+            best, by = rate, name
+    block = np.ones((2 if small else 32) * 2**20 // threads * threads)
+    parts = np.split(block, threads)
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = _best(lambda: list(pool.map(np.sum, parts)), 5)
+    return Ceilings(best, block.nbytes / seconds, by)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=cpus())
+    parser.add_argument("--quick", action="store_true", help="small matrices: does it run")
+    given = parser.parse_args()
+    for name, value in about(given.threads).items():
+        print(f"{name:<12}{value}")
+    for kind in (np.float64, np.float32):
+        found = ceilings(kind, given.threads, given.quick)
+        text = f"{found.flops / 1e9:.0f} Gflop/s by {found.by}; reads {found.bandwidth / 1e9:.1f} GB/s"
+        print(f"{np.dtype(kind).name:<12}{text}")
+
+
+if __name__ == "__main__":
+    main()
