@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from rnla._xp.linalg import host_values
+from rnla.capability import Capability
 from rnla.config import get_config
 from rnla.cost_model import passes_of_block
 from rnla.error.certificate import certify, smallest_rank
@@ -66,7 +67,7 @@ class Problem(Protocol):
 
 
 @runtime_checkable
-class CertifiesItself(Problem, Protocol):
+class CertifiesItself(Problem, Protocol, metaclass=Capability):
     """A problem that has an error estimate of its own."""
 
     def certify(self, basis: RangeBasis, values: np.ndarray[Any, Any]) -> ErrorEstimate | None:
@@ -75,7 +76,7 @@ class CertifiesItself(Problem, Protocol):
 
 
 @runtime_checkable
-class Widens(Problem, Protocol):
+class Widens(Problem, Protocol, metaclass=Capability):
     """A problem that may want more of a basis that was found for a rank than the range finder gave."""
 
     def widen(self, op: Ledger, basis: RangeBasis, rank: int, key: Key) -> RangeBasis:

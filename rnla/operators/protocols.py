@@ -14,6 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from rnla.capability import Capability
+
 __all__ = [
     "LinearOperator",
     "Magnitude",
@@ -51,7 +53,7 @@ def scale_exponent(largest: float, dtype: np.dtype[Any]) -> int:
 
 
 @runtime_checkable
-class LinearOperator(Protocol):
+class LinearOperator(Protocol, metaclass=Capability):
     """An m by n matrix that multiplies blocks of vectors from both sides."""
 
     @property
@@ -84,7 +86,7 @@ class LinearOperator(Protocol):
 
 
 @runtime_checkable
-class SupportsNormal(LinearOperator, Protocol):
+class SupportsNormal(LinearOperator, Protocol, metaclass=Capability):
     """A matrix that gives A X and the adjoint of A times A X in one pass over its data."""
 
     def normal_matmat(self, x: Any, /) -> tuple[Any, Any]:
@@ -93,7 +95,7 @@ class SupportsNormal(LinearOperator, Protocol):
 
 
 @runtime_checkable
-class SupportsMagnitude(LinearOperator, Protocol):
+class SupportsMagnitude(LinearOperator, Protocol, metaclass=Capability):
     """A matrix whose entries can be read for their norm."""
 
     def measure(self) -> Magnitude | None:
@@ -105,7 +107,7 @@ class SupportsMagnitude(LinearOperator, Protocol):
 
 
 @runtime_checkable
-class SupportsBlocks(LinearOperator, Protocol):
+class SupportsBlocks(LinearOperator, Protocol, metaclass=Capability):
     """A matrix that can be read in blocks of rows, or of columns, in order."""
 
     def row_blocks(self) -> Iterator[tuple[slice, Any]]:
@@ -118,7 +120,7 @@ class SupportsBlocks(LinearOperator, Protocol):
 
 
 @runtime_checkable
-class SupportsSelection(LinearOperator, Protocol):
+class SupportsSelection(LinearOperator, Protocol, metaclass=Capability):
     """A matrix of which single rows and columns can be read without reading the rest."""
 
     def rows(self, i: np.ndarray[Any, Any], /) -> Any:
@@ -131,7 +133,7 @@ class SupportsSelection(LinearOperator, Protocol):
 
 
 @runtime_checkable
-class SupportsDiagonal(LinearOperator, Protocol):
+class SupportsDiagonal(LinearOperator, Protocol, metaclass=Capability):
     """A matrix whose diagonal can be read without reading the rest."""
 
     def diagonal(self) -> Any:

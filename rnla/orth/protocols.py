@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+from rnla.capability import Capability
+
 __all__ = ["Orthonormalizer"]
 
 
 @runtime_checkable
-class Orthonormalizer(Protocol):
+class Orthonormalizer(Protocol, metaclass=Capability):
     """X = Q R with Q orthonormal to working precision, also where X is rank deficient or zero."""
 
     def factor(self, x: Any, /) -> tuple[Any, Any]:

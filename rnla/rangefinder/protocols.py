@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from rnla.capability import Capability
 from rnla.operators.ledger import Ledger
 from rnla.results import RangeBasis
 from rnla.rng import Key
@@ -52,7 +53,7 @@ class Goal:
 
 
 @runtime_checkable
-class RangeFinder(Protocol):
+class RangeFinder(Protocol, metaclass=Capability):
     """Finds, and later extends, an orthonormal basis with the image of A on it."""
 
     def find(self, op: Ledger, goal: Goal, key: Key, riders: Riders, start: RangeBasis | None = None) -> RangeBasis:
@@ -61,7 +62,7 @@ class RangeFinder(Protocol):
 
 
 @runtime_checkable
-class BlockFinder(RangeFinder, Protocol):
+class BlockFinder(RangeFinder, Protocol, metaclass=Capability):
     """A range finder that goes on block by block, so that it serves a rank as well as a tolerance.
 
     `leaves_one_out` says whether the first block brings a leave-one-out estimate where a rider asks for it.

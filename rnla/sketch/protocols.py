@@ -7,13 +7,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from rnla.capability import Capability
 from rnla.rng import Key
 
 __all__ = ["SparseTestMatrix", "SupportsApply", "TestMatrix"]
 
 
 @runtime_checkable
-class TestMatrix(Protocol):
+class TestMatrix(Protocol, metaclass=Capability):
     """A random matrix Omega, described before it is drawn.
 
     Its columns are isotropic with entries of mean square 1: E omega omega^H = I for each column omega,
@@ -28,7 +29,7 @@ class TestMatrix(Protocol):
 
 
 @runtime_checkable
-class SparseTestMatrix(TestMatrix, Protocol):
+class SparseTestMatrix(TestMatrix, Protocol, metaclass=Capability):
     """A test matrix with few entries in a row, which multiplies without being formed dense."""
 
     def sparse_tile(self, start: int, stop: int, rows: int, columns: int, key: Key, *, dtype: Any) -> Any:
@@ -37,7 +38,7 @@ class SparseTestMatrix(TestMatrix, Protocol):
 
 
 @runtime_checkable
-class SupportsApply(TestMatrix, Protocol):
+class SupportsApply(TestMatrix, Protocol, metaclass=Capability):
     """A test matrix that multiplies rows of A faster, or in less memory, than a dense product with its tiles."""
 
     def applier(
