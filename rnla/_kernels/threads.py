@@ -146,40 +146,61 @@ def _end_beside_lapack() -> None:
 
 _blas_lock = threading.Lock()
 _blas_users = 0
-_blas_limits: Any = None
-_blas_controller: Any = None
-_blas_seen: tuple[bool, ...] = ()
+_blas_libraries: list[Any] = []  # their controllers, of threadpoolctl
+_blas_found: list[tuple[Any, int]] = []  # those that were not at one thread, and at how many they were
+_blas_seen: tuple[bool, ...] | None = None
 _blas_process = object()  # another one in a forked child
-# Modules that bring a BLAS of their own; the controller is made again when one of them appears.
+# Modules that bring a BLAS of their own; libraries are looked for again when one of them appears.
 _BLAS_OWNERS = ("numpy.linalg", "scipy.linalg", "scipy.sparse.linalg", "torch", "sklearn", "jax")
 
 
-def _take_control() -> None:
-    """Make this thread the one whose settings threadpoolctl heeds.
+def _set_threads(settings: list[tuple[Any, int]]) -> None:
+    """Set the threads of BLAS libraries from whatever thread this is.
 
-    Since version 3.8 it heeds one thread at a time and ignores the others silently: a call from a worker of the
-    caller's would run unlimited, and the last one out, on another thread than the first one in, would restore nothing.
+    Since version 3.8 threadpoolctl heeds one thread at a time and ignores the others silently: a call from a worker of
+    the caller's would run unlimited, and the last one out, on another thread than the first one in, would restore
+    nothing.  So control is taken before, and given up after: the caller's own threads set limits as they did.
     """
-    for library in _blas_controller.lib_controllers:
+    for library, threads in settings:
         clear = getattr(library, "clear_controlling_thread", None)
         if clear is not None:
             clear(force=True)
+        library.set_num_threads(threads)
+        if clear is not None:
+            clear(force=True)
+
+
+def _hold_blas() -> None:
+    """Set every BLAS to one thread, and remember those that had more."""
+    global _blas_libraries, _blas_found, _blas_seen
+    seen = tuple(owner in sys.modules for owner in _BLAS_OWNERS)
+    if seen != _blas_seen:
+        from threadpoolctl import ThreadpoolController
+
+        found = ThreadpoolController().lib_controllers
+        _blas_libraries, _blas_seen = [each for each in found if each.user_api == "blas"], seen
+    counts = [(library, library.get_num_threads()) for library in _blas_libraries]
+    _blas_found = [(library, count) for library, count in counts if count not in {None, 1}]
+    try:
+        _set_threads([(library, 1) for library, _ in _blas_found])
+    except BaseException:  # Ctrl-C between two libraries
+        _restore_blas()
+        raise
+
+
+def _restore_blas() -> None:
+    global _blas_found
+    _set_threads(_blas_found)
+    _blas_found = []
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold every BLAS of the process at one thread; the last user out restores what was found."""
-    global _blas_users, _blas_limits, _blas_controller, _blas_seen
+    global _blas_users
     with _blas_lock:
         if _blas_users == 0:
-            from threadpoolctl import ThreadpoolController
-
-            seen = tuple(owner in sys.modules for owner in _BLAS_OWNERS)
-            if _blas_controller is None or seen != _blas_seen:
-                _blas_controller, _blas_seen = ThreadpoolController(), seen
-            _take_control()
-            _blas_limits = _blas_controller.limit(limits=1, user_api="blas")
-            _blas_limits.__enter__()
+            _hold_blas()
         _blas_users += 1
         process = _blas_process
     try:
@@ -189,14 +210,7 @@ def one_blas_thread() -> Iterator[None]:
             if process is _blas_process:  # a child forked inside the block has restored its limits already
                 _blas_users -= 1
                 if _blas_users == 0:
-                    _restore_limits()
-
-
-def _restore_limits() -> None:
-    global _blas_limits
-    _take_control()
-    _blas_limits.__exit__(None, None, None)
-    _blas_limits = None
+                    _restore_blas()
 
 
 # A forked child has the locks and the counts of its parent, but of its threads only the one that forked: no
@@ -220,8 +234,7 @@ def _after_fork_in_child() -> None:
     _lock, _blas_lock, _inside = threading.Lock(), threading.Lock(), threading.local()
     _pool, _pool_size = None, 0
     _blas_users, _blas_process = 0, object()
-    if _blas_limits is not None:
-        _restore_limits()
+    _restore_blas()
 
 
 if hasattr(os, "register_at_fork"):

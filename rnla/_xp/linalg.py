@@ -35,14 +35,20 @@ __all__ = [
 
 def is_complex(dtype: Any) -> bool:
     """Whether a dtype of any library is complex."""
+    if isinstance(dtype, np.dtype):  # text is made slowly
+        return dtype.kind == "c"
     return "complex" in str(dtype)
+
+
+_SINGLE, _DOUBLE = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
 
 
 def eps_of(dtype: Any) -> float:
     """Return the unit roundoff spacing (machine epsilon) of a floating dtype of any library."""
+    if isinstance(dtype, np.dtype):
+        return _SINGLE if dtype.char in "fF" else _DOUBLE
     name = str(dtype)
-    single = "float32" in name or "complex64" in name
-    return float(np.finfo(np.float32 if single else np.float64).eps)
+    return _SINGLE if "float32" in name or "complex64" in name else _DOUBLE
 
 
 def cast(x: Any, dtype: Any) -> Any:

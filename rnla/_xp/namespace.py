@@ -126,6 +126,8 @@ def all_finite(x: Any) -> bool:
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(np.vdot(x, x)):
                 return True
+    if isinstance(x, np.ndarray):
+        return bool(np.isfinite(x).all())
     xp = namespace_of(x)
     return bool(xp.all(xp.isfinite(x)))
 
