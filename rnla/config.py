@@ -36,6 +36,10 @@ class Config:
         Seconds that one call may take; past it the best certified answer so far is kept.
     callback : callable or None
         Called with an `Event` after every product.
+    kernels : {"auto", "compiled", "plain"}
+        Whether products use compiled kernels: where they are ready (loaded from the cache in the first call, compiled
+        in the background once a machine), always (the first call waits for the compiler), or never.  Values differ in
+        rounding only.
     """
 
     threads: int
@@ -44,6 +48,7 @@ class Config:
     max_passes: int | None = None
     deadline: float | None = None
     callback: Callable[[Any], object] | None = None
+    kernels: str = "auto"
 
     def budget(self) -> int:
         """Bytes that a call may take; inside a call the same for all of it."""
@@ -127,6 +132,15 @@ def _switch(name: str, value: bool | str) -> bool:
     raise InputError(f"{name}={value!r} must be true or false")
 
 
+_KERNELS = ("auto", "compiled", "plain")
+
+
+def _kernels(name: str, value: str) -> str:
+    if value not in _KERNELS:
+        raise InputError(f"{name}={value!r} must be one of {', '.join(map(repr, _KERNELS))}")
+    return value
+
+
 def _from_environment() -> Config:
     env = os.environ.get
     return Config(
@@ -135,6 +149,7 @@ def _from_environment() -> Config:
         check_finite=_switch("RNLA_CHECK_FINITE", env("RNLA_CHECK_FINITE", "1")),
         max_passes=_whole("RNLA_MAX_PASSES", env("RNLA_MAX_PASSES")),
         deadline=_seconds("RNLA_DEADLINE", env("RNLA_DEADLINE")),
+        kernels=_kernels("RNLA_KERNELS", env("RNLA_KERNELS") or "auto"),
     )
 
 
@@ -170,6 +185,7 @@ def config_context(
     max_passes: int | None = _UNSET,
     deadline: float | None = _UNSET,
     callback: Callable[[Any], object] | None = _UNSET,
+    kernels: str = _UNSET,
 ) -> Iterator[Config]:
     """Change settings for the calls inside the ``with`` block.
 
@@ -188,6 +204,8 @@ def config_context(
     callback : callable or None
         Called with an `Event` after each product; what it raises is reported once and then ignored,
         but for `KeyboardInterrupt`.
+    kernels : {"auto", "compiled", "plain"}
+        Whether products use compiled kernels: where they are ready, always, or never.
 
     Yields
     ------
@@ -221,6 +239,8 @@ def config_context(
         if callback is not None and not callable(callback):
             raise InputError("callback must be callable with one argument, or None")
         changes["callback"] = callback
+    if kernels is not _UNSET:
+        changes["kernels"] = _kernels("kernels", kernels)
     config = dataclasses.replace(get_config(), **changes)
     token = _current.set(config)
     try:

@@ -38,6 +38,15 @@ BACKENDS = {
     "matplotlib": "matplotlib",
 }
 
+# ---------------------------------------------------------------------------------------------------- kernels
+# The compiled kernels are loaded before the first test, so that no test depends on when they become ready; without
+# numba, or with RNLA_KERNELS=plain, the suite runs on the plain twins.
+if importlib.util.find_spec("numba") is not None and os.environ.get("RNLA_KERNELS") != "plain":
+    from rnla._kernels import compiled
+
+    compiled.load([("products", "float64"), ("products", "float32")])
+
+
 # ------------------------------------------------------------------------------------------------------ seeds
 # "fixed": a red run is red again; what pull requests and the README's command use.
 # "fresh": new examples each time, for long runs on purpose.  RNLA_TEST_PROFILE chooses.

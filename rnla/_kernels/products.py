@@ -1,9 +1,9 @@
-"""Products of a large dense NumPy array with a thin one, split in fixed tiles over the pool.
+"""Products of a large dense NumPy array with a thin one, split in fixed tasks over the pool.
 
-This is the plain twin: BLAS on each tile.  Each output tile is written by one task and no tile
-depends on the number of threads, so the bits do not either.  Tiles that BLAS could not read in
-place (foreign byte order, integers, half precision, odd strides) are converted one at a time, so
-that no copy as large as A ever exists.
+This is the front: it picks the compiled kernels where the call may use them and they can read A in place, and else
+the plain twin below, BLAS on each tile, which is their specification.  No task depends on the number of threads, so
+the bits do not either.  Arrays that BLAS could not read in place (foreign byte order, integers, half precision, odd
+strides) are converted one tile at a time, so that no copy as large as A ever exists.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels import compiled, tiled_products
 from rnla._kernels.threads import even_ranges, run
+from rnla._kernels.tiled_products import has_contiguous_rows
 
-__all__ = ["adjoint_product", "product", "readable_in_place", "tile_ranges"]
+__all__ = [
+    "adjoint_product", "has_contiguous_rows", "normal_product", "product", "readable_in_place", "subtract_product",
+    "tile_ranges",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 
+FAMILY = "products"
+"""The name of the kernels."""
 TILE_BYTES = 1 << 23
 """Largest tile that is converted at a time."""
 PARTS = 16
@@ -26,6 +33,8 @@ NARROW = 1024
 """Columns up to which a tall A is cut by rows for the adjoint product: slices of few columns starve BLAS."""
 MAX_WORK = 2_000_000_000
 """Multiply-adds per tile at most: keeps a tile under a second, so that Ctrl-C is heard."""
+_WORTH_A_KERNEL = 200_000  # multiply-adds; below, a call of BLAS costs less than finding the addresses
+_FEW = 3  # columns up to which BLAS reads a vector at a time as fast
 
 
 def readable_in_place(a: Array, dtype: np.dtype[Any]) -> bool:
@@ -49,17 +58,30 @@ def tile_ranges(length: int, other: int, width: int, itemsize: int, in_place: bo
     return even_ranges(length, parts)
 
 
+def _kernels(a: Array, k: int, dtype: np.dtype[Any]) -> Any | None:
+    """Return the kernels, where they may be used and are worth it."""
+    if k <= _FEW or a.shape[0] * a.shape[1] * k < _WORTH_A_KERNEL:
+        return None
+    return compiled.family(FAMILY, dtype)
+
+
 def product(a: Array, x: Array, dtype: np.dtype[Any], threads: int) -> Array:
     """Return A X, C-ordered, in `dtype`."""
     m, n = a.shape
     k = x.shape[1]
     in_place = readable_in_place(a, dtype)
+    kernels = _kernels(a, k, dtype)
+    if kernels is not None and in_place:
+        return tiled_products.product(kernels, a, x, dtype, threads)
     x = np.asarray(x, dtype=dtype)
     out = np.empty((m, k), dtype=dtype)
 
     def task(rows: slice) -> None:
         tile = a[rows] if in_place else np.ascontiguousarray(a[rows], dtype=dtype)
-        np.matmul(tile, x, out=out[rows])
+        if kernels is not None:
+            out[rows] = tiled_products.product(kernels, tile, x, dtype, 1)
+        else:
+            np.matmul(tile, x, out=out[rows])
 
     run(task, tile_ranges(m, n, k, dtype.itemsize, in_place), threads)
     return out
@@ -70,6 +92,9 @@ def adjoint_product(a: Array, y: Array, dtype: np.dtype[Any], threads: int) -> A
     m, n = a.shape
     k = y.shape[1]
     in_place = readable_in_place(a, dtype)
+    kernels = _kernels(a, k, dtype)
+    if kernels is not None and in_place:
+        return tiled_products.adjoint_product(kernels, a, y, dtype, threads)
     y = np.asarray(y, dtype=dtype)
     if dtype.kind == "c":
         y = y.conj()
@@ -95,3 +120,58 @@ def _narrow_adjoint_product(a: Array, y: Array, dtype: np.dtype[Any], threads: i
     for part in parts[1:]:
         out += part
     return np.conj(out, out=out) if dtype.kind == "c" else out
+
+
+def normal_product(a: Array, x: Array, dtype: np.dtype[Any], threads: int) -> tuple[Array, Array]:
+    """Return (the adjoint of A times A X, A X), C-ordered, for A with contiguous rows.
+
+    The rows that stand in the cache are used for both products, so A is read from memory once.
+    """
+    kernels = _kernels(a, x.shape[1], dtype)
+    if kernels is not None and readable_in_place(a, dtype) and has_contiguous_rows(a):
+        return tiled_products.normal_product(kernels, a, x, dtype, threads)
+    m, n = a.shape
+    x = np.asarray(x, dtype=dtype)
+    y = np.empty((m, x.shape[1]), dtype=dtype)
+
+    def task(group: list[slice]) -> Array:
+        total: Array | None = None
+        for rows in group:
+            tile = np.ascontiguousarray(a[rows], dtype=dtype)
+            np.matmul(tile, x, out=y[rows])
+            term = _adjoint_times(tile, y[rows])
+            total = term if total is None else np.add(total, term, out=total)
+        assert total is not None
+        return total
+
+    tiles = even_ranges(m, max(1, -(-m * n * dtype.itemsize // TILE_BYTES), -(-m * n * x.shape[1] // MAX_WORK)))
+    groups = [tiles[part] for part in even_ranges(len(tiles), PARTS)]
+    sums = run(task, groups, threads) if m else [np.zeros((n, x.shape[1]), dtype=dtype)]
+    w: Array = sums[0]
+    for term in sums[1:]:
+        w += term
+    return w, y
+
+
+def _adjoint_times(tile: Array, y: Array) -> Array:
+    """Return the adjoint of a tile times Y; only the thin arrays are conjugated."""
+    if tile.dtype.kind != "c":
+        return tile.T @ y
+    out: Array = tile.T @ y.conj()
+    return np.conj(out, out=out)
+
+
+def subtract_product(out: Array, a: Array, x: Array, threads: int) -> Array:
+    """Subtract A X from an array of the caller's own, in place, and return it."""
+    m, n = a.shape
+    kernels = _kernels(a, x.shape[1], out.dtype)
+    in_place = readable_in_place(a, out.dtype)
+    if kernels is not None and in_place and has_contiguous_rows(a) and has_contiguous_rows(out):
+        tiled_products.add_product(kernels, out, a, -x, threads)
+        return out
+
+    def task(rows: slice) -> None:
+        out[rows] -= np.asarray(a[rows], dtype=out.dtype) @ x
+
+    run(task, tile_ranges(m, n, x.shape[1], out.itemsize, in_place), threads)
+    return out

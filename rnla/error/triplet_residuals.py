@@ -22,15 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import adjoint, cast, column_norms, host_values
-from rnla._xp.namespace import full_precision
 from rnla.config import fixed_settings
 from rnla.errors import InputError
 from rnla.iterate import watching
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.operators.scan import times_power_of_two
+from rnla.working import working
 
 __all__ = ["eigenpair_residuals", "triplet_residuals"]
 
@@ -71,7 +70,7 @@ def triplet_residuals(A: Any, U: Any, s: Any, Vh: Any) -> np.ndarray[Any, Any]:
         )
     if k == 0 or min(m, n) == 0:
         return np.zeros(k)
-    with fixed_settings(), watching(2) as watch, one_blas_thread(), full_precision(base.xp):
+    with fixed_settings(), watching(2) as watch, working(base.xp, base.dtype):
         watch.stage = "residuals of the triplets"
         op = Ledger(base)
         op.measure()
@@ -119,7 +118,7 @@ def eigenpair_residuals(A: Any, w: Any, V: Any) -> np.ndarray[Any, Any]:
         )
     if k == 0 or n == 0:
         return np.zeros(k)
-    with fixed_settings(), watching(1) as watch, one_blas_thread(), full_precision(base.xp):
+    with fixed_settings(), watching(1) as watch, working(base.xp, base.dtype):
         watch.stage = "residuals of the eigenpairs"
         op = Ledger(base)
         op.measure()

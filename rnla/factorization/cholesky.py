@@ -35,9 +35,8 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values, svd
-from rnla._xp.namespace import backend_name, device_of, from_host, full_precision, is_numpy, namespace_of, to_host
+from rnla._xp.namespace import backend_name, device_of, from_host, is_numpy, namespace_of, to_host
 from rnla._xp.pivoting import take
 from rnla.checks import check_choice, check_rank, check_tol
 from rnla.compression.partial_cholesky import PivotState, add_block, begin, check_rest, trace_error_level
@@ -52,6 +51,7 @@ from rnla.rangefinder.protocols import Riders
 from rnla.results import ErrorEstimate, Report, Status, register_resumer
 from rnla.results.cholesky_result import CholeskyResult, CholeskyResume, squared_norms
 from rnla.rng import Key, as_key
+from rnla.working import working
 
 __all__ = ["cholesky"]
 
@@ -174,7 +174,7 @@ def _run(
     limit = n if request.rank is None else request.rank
     message = ""
     stopped: Status | None = None
-    with fixed_settings() as config, watching(None) as watch, one_blas_thread(), full_precision(entries.xp):
+    with fixed_settings() as config, watching(None) as watch, working(entries.xp, entries.dtype):
         watch.stage = "choosing pivots"
         if request.tol is None:
             _require_room(entries, limit, config)

@@ -23,9 +23,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import eps_of, zeros
-from rnla._xp.namespace import all_finite, backend_name, from_host, full_precision, is_numpy
+from rnla._xp.namespace import all_finite, backend_name, from_host, is_numpy
 from rnla.config import fixed_settings, get_config
 from rnla.errors import DeadlineReached, InputError, NonFiniteError, RankWarning, ToleranceNotMet
 from rnla.factorization.resuming import at_home, require_same_matrix
@@ -40,6 +39,7 @@ from rnla.rangefinder.protocols import Goal
 from rnla.request import Request, read_request
 from rnla.results import ErrorEstimate, RangeBasis, Report, Result, Resume, Status, truncated_error
 from rnla.rng import Key
+from rnla.working import kernels_in_use, working
 
 __all__ = ["Certificate", "Driven", "Located", "located", "report_of", "resumer_of", "run", "settle", "unscaled"]
 
@@ -112,7 +112,7 @@ def located(base: Any, request: Request, key: Key, problem: Problem, before: Res
         the_plan = make_plan(op, request, None if resume is None else resume.basis)
         if isinstance(op.base, Sparse):
             op.base.room = config.budget() - the_plan.bytes
-        with watching(the_plan.passes) as watch, one_blas_thread(), full_precision(op.xp):
+        with watching(the_plan.passes) as watch, working(op.xp, op.dtype, the_plan.flops):
             search = Search(op, request, the_plan, key, watch, problem, 0 if before is None else before.rank)
             try:
                 basis = _find(op, the_plan, key, search, resume)
@@ -252,6 +252,7 @@ def report_of(A: Any, found: Located, key: Key, rank: int, out: Any, notes: tupl
         deterministic=is_numpy(op.xp),
         seconds=time.perf_counter() - found.started,
         notes=(*basis.notes, *notes, *scaled),
+        kernels=kernels_in_use(op.xp, op.dtype),
     )
 
 

@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values, is_complex
-from rnla._xp.namespace import from_host, full_precision
+from rnla._xp.namespace import from_host
 from rnla.checks import check_choice, check_number
 from rnla.config import fixed_settings
 from rnla.error.krylov_norm import krylov_norm
@@ -43,6 +42,7 @@ from rnla.orth import CholeskyQR2
 from rnla.request import read_request
 from rnla.results.norm_estimate import NormEstimate
 from rnla.rng import Key, as_key
+from rnla.working import working
 
 __all__ = ["norm_estimate"]
 
@@ -132,7 +132,7 @@ def norm_estimate(
     if norm == "nuclear":
         found = _nuclear(A, base, wanted, key)
     else:
-        with fixed_settings(), watching() as watch, one_blas_thread(), full_precision(base.xp):
+        with fixed_settings(), watching() as watch, working(base.xp, base.dtype):
             watch.stage = "estimating the norm"
             op = Ledger(base)
             assert wanted is not None

@@ -24,9 +24,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import adjoint, cast, host_values
-from rnla._xp.namespace import from_host, full_precision, to_host
+from rnla._xp.namespace import from_host, to_host
 from rnla.config import config_context, fixed_settings, get_config
 from rnla.errors import BudgetError, DeadlineReached, InputError, NonFiniteError
 from rnla.factorization.driver import Certificate, run, unscaled
@@ -48,6 +47,7 @@ from rnla.request import read_request
 from rnla.results import Status, SVDResult, register_resumer
 from rnla.results.pca_result import PCAResult
 from rnla.rng import Key, as_key
+from rnla.working import working
 
 __all__ = ["pca"]
 
@@ -148,7 +148,7 @@ def pca(
     with config_context(max_passes=None if limit is None else limit - taken):
         preview = centered(base, magnitude=Magnitude(math.nan))
         make_plan(Ledger(preview), request)  # what cannot fit is refused before the means are taken
-    with fixed_settings(), watching() as watch, one_blas_thread(), full_precision(base.xp):
+    with fixed_settings(), watching() as watch, working(base.xp, base.dtype):
         watch.stage = "taking the means"
         inner = Ledger(base)
         centre, scales, magnitude = options.take(inner)  # S1
@@ -214,7 +214,7 @@ def _assembled(
         scores = result.U * cast(result.s, result.U.dtype)[None, :]
     else:
         view = Ledger(centered(base, center=centre[0], rest=centre[1], scale=scales, magnitude=Magnitude(math.nan)))
-        with one_blas_thread(), full_precision(xp):
+        with working(xp, base.dtype):
             scores = times_power_of_two(view.matmat(adjoint(result.Vh)), view.exponent)
         passes, products = passes + view.counts.passes, products + view.counts.products
     with np.errstate(over="ignore", under="ignore"):

@@ -30,9 +30,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import adjoint, cast, eigh, host_values, svd
-from rnla._xp.namespace import device_of, full_precision, is_numpy, namespace_of
+from rnla._xp.namespace import device_of, is_numpy, namespace_of
 from rnla._xp.pivoting import take
 from rnla.checks import check_norm, check_rank, check_whole
 from rnla.compression.skeleton import interpolation_of_rows
@@ -55,6 +54,7 @@ from rnla.request import Request
 from rnla.results import EighResult, ErrorEstimate, RangeBasis, Status, SVDResult
 from rnla.rng import Key, as_key
 from rnla.sketch import as_sketch
+from rnla.working import working
 
 __all__ = ["eigh_by_row_extraction", "svd_by_row_extraction"]
 
@@ -264,7 +264,7 @@ def _sampled(
     size = min(part.size_for(rank), *op.shape)
     with fixed_settings():
         plan = make_plan(op, request)
-        with watching(plan.passes) as watch, one_blas_thread(), full_precision(op.xp):
+        with watching(plan.passes) as watch, working(op.xp, op.dtype, plan.flops):
             op.measure()
             like = {"dtype": op.dtype, "xp": op.xp, "device": op.device}
             omega = part.sketch.tile(0, op.shape[1], op.shape[1], size, key.child("test-matrix", 0), **like)

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rnla._kernels.threads import even_ranges, one_blas_thread, run
+from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import cast, eps_of, host_values, zeros
-from rnla._xp.namespace import backend_name, device_of, from_host, full_precision, is_numpy, namespace_of
+from rnla._xp.namespace import backend_name, device_of, from_host, is_numpy, namespace_of
 from rnla._xp.stacked import take_items
 from rnla.config import fixed_settings, get_config
 from rnla.error.stacked import Asked, certificates, complete_residuals, projected_residuals
@@ -33,6 +33,7 @@ from rnla.request import Request, read_request
 from rnla.results import Report, Status
 from rnla.results.batched_result import BatchedErrors, StackedFactors
 from rnla.rng import Key, as_key
+from rnla.working import working
 
 __all__ = ["StackProblem", "run_stack", "unscaled_items"]
 
@@ -174,7 +175,7 @@ def run_stack(A: Any, problem: StackProblem, asked: dict[str, Any], rng: Any) ->
                 raise InputError("start= holds columns for one matrix; a stack takes none")
         work = _Work(array, dtype, batch, problem, request, key, part, plan)
         _require_room(work)
-        with watching(None) as watch, one_blas_thread(), full_precision(namespace_of(array)):
+        with watching(None) as watch, working(namespace_of(array), dtype, 0.0):
             watch.stage = "factoring a stack"
             pieces, rounds = _pieces(work)
             result = _assembled(A, work, pieces, rounds, started)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.products import has_contiguous_rows, readable_in_place
 from rnla._xp.namespace import (
     NUMPY,
     backend_name,
@@ -26,7 +27,7 @@ from rnla._xp.namespace import (
 from rnla.errors import AccuracyWarning, DTypeError, InputError
 from rnla.operators.centered import CenteredColumns, CenteredRows, CenteredSparse
 from rnla.operators.columnblocks import ColumnBlocks, in_blocks
-from rnla.operators.dense import Dense
+from rnla.operators.dense import Dense, RowMajor
 from rnla.operators.implicit import Implicit
 from rnla.operators.protocols import LinearOperator
 from rnla.operators.rowblocks import RowBlocks
@@ -114,7 +115,8 @@ def _from_ndarray(a: np.ndarray[Any, Any]) -> LinearOperator:
         return in_blocks(a, dtype)
     a = a.view(np.ndarray)
     warn_of_wide_integers(a)
-    return Dense(a, dtype)
+    in_place = readable_in_place(a, dtype) and has_contiguous_rows(a)
+    return RowMajor(a, dtype) if in_place else Dense(a, dtype)
 
 
 def _from_array(a: Any) -> LinearOperator:

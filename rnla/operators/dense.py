@@ -16,7 +16,7 @@ from rnla.config import get_config
 from rnla.operators.protocols import Magnitude
 from rnla.operators.scan import BlockScan
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "RowMajor"]
 
 _TILE_BYTES = 1 << 23  # the host: a tile stays in cache
 _DEVICE_TILE_BYTES = 1 << 26  # devices: fewer, larger launches; and other libraries where a tile is no copy
@@ -136,3 +136,19 @@ class Dense:
         if is_numpy(self.xp):
             return np.asarray(block, dtype=self.dtype)
         return cast(block, getattr(self.xp, self.dtype.name))
+
+
+class RowMajor(Dense):
+    """A NumPy array in its compute dtype with contiguous rows: the normal product reads it once.
+
+    Parameters
+    ----------
+    array : numpy.ndarray, shape (m, n)
+    dtype : numpy.dtype
+    """
+
+    __slots__ = ()
+
+    def normal_matmat(self, x: Any) -> tuple[Any, Any]:
+        """Return the pair (adjoint of A times A X, A X), each group of rows read for both."""
+        return products.normal_product(self._array, x, self.dtype, get_config().threads)

@@ -71,6 +71,8 @@ class Report:
         Wall time.
     notes : tuple of str
         Choices made on the way.
+    kernels : str
+        What products with NumPy arrays worked with: ``"plain"`` for BLAS on tiles, or which compiled kernels.
     """
 
     plan: Any
@@ -90,6 +92,7 @@ class Report:
     deterministic: bool
     seconds: float
     notes: tuple[str, ...] = ()
+    kernels: str = "plain"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.threads import one_blas_thread
-from rnla._xp.namespace import device_of, full_precision, namespace_of
+from rnla._xp.namespace import device_of, namespace_of
 from rnla.checks import check_whole
 from rnla.config import fixed_settings
 from rnla.errors import BackendError, DTypeError, InputError, IntegrityError
@@ -35,6 +34,7 @@ from rnla.streaming.finishing import Eigenpairs, SingularTriplets, finish, look
 from rnla.streaming.maps import LinearSketch, Maps, Sketches, increments, numbers_of
 from rnla.streaming.protocols import require_eigenpairs
 from rnla.streaming.updates import factor_of, in_place, piece_of, scaled, summed, weighted
+from rnla.working import working
 
 __all__ = ["Stream"]
 
@@ -346,7 +346,7 @@ class Stream:
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:
-        with fixed_settings(), watching(1.0), one_blas_thread(), full_precision(self._xp):
+        with fixed_settings(), watching(1.0), working(self._xp, self.dtype):
             yield
 
     def _place(self, name: str, first: int, shape: tuple[int, int], axis: int) -> int:
