@@ -1,278 +1,272 @@
-"""How long `rnla.svd` takes for the accuracy that a peer reaches at its defaults.
+"""How long `rnla.svd` takes for the accuracy that a peer reaches: time at equal achieved error.
 
-    python -m benchmarks.speed [--quick] [--case fast] [--rounds 5] [--out build/benchmarks]
+    python -m benchmarks.speed [--case square] [--spectrum slow] [--rank 50] [--dtype float64] [--threads 2]
+                               [--peer torch] [--rounds 5] [--only-default] [--kernels plain] [--quick] [--all]
 
-Every contender has a process of its own, so that no library's idle threads disturb another's; one
-process works at a time.  scikit-learn runs twice, as installed and with OPENBLAS_THREAD_TIMEOUT=10,
-which stops the two OpenBLAS copies of NumPy and SciPy from spinning against each other.
+S1. Every installed peer runs at its defaults (scikit-learn in three environments: as installed, tuned, which is
+    OPENBLAS_THREAD_TIMEOUT=10, and on one thread; the others in what suits them best), and along a ladder of its own
+    settings.  The error of an answer is two numbers: the Frobenius excess over the optimum and the worst relative
+    error of a singular value.  Each default is a bar; one that is exact is a bar of 1e-10 (1e-5 in single precision).
+S2. Ladders of ours: the default, block Krylov by block size and depth, subspace iteration.  For each bar, the
+    fastest rung that is no worse in both numbers (10 eps norm(A) of rounding allowed).
+S3. Rounds of peers and chosen rungs in rotating order.  The figure is the median over rounds of the peer's time over
+    ours: 2 is twice as fast at no larger error.  Peers for which the time of a case does not last run once, marked so.
+S4. The floor of a run of ours is the larger of its flops over the peak and its bytes over the bandwidth, both
+    measured in the same run (`benchmarks.machine`); share = floor / time.
 
-S1. Each peer runs at its defaults: its Frobenius excess over the optimum and its worst relative error
-    of a singular value are the bar (with 50 eps of rounding allowed).
-S2. A ladder of power iterations and oversampling of ours; for each peer the fastest rung under its bar.
-S3. Rounds of all contenders and chosen rungs, in rotating order; the ratio is the median over rounds of
-    our time over the peer's.
+Without options it takes the cases of the documentation's table (half an hour); one case takes under 90 seconds.
+Results go to build/benchmarks: speed-<case>.json, and a picture of the error-time curves.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import json
-import math
-import os
+import itertools
 import statistics
-import subprocess
-import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-EPS = 2.0**-52
-PEERS: dict[str, dict[str, str]] = {  # with what the environment of its process adds
-    "sklearn": {},
-    "sklearn, tuned": {"OPENBLAS_THREAD_TIMEOUT": "10"},
-    "torch": {},
-    "torch, 7": {},
-    "svds": {},
-}
-TEXT = {
-    "sklearn": "sklearn randomized_svd",
-    "sklearn, tuned": "same, OPENBLAS_THREAD_TIMEOUT=10",
-    "torch": "torch svd_lowrank(q=k+10)",
-    "torch, 7": "same, niter=7",
-    "svds": "scipy svds (arpack)",
-}
-POWERS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30)
-OVERSAMPLING = (10, 25, 50, 100)
+import numpy as np
+
+from benchmarks import machine, timing
+from benchmarks.cases import CASES, DTYPES, RANKS, SPECTRA, Case, store
+from benchmarks.contenders import BARS, PEERS, Bar, Process, environment, ladders, setting_text
+
+__all__ = ["chosen_runs", "main", "measure"]
+
+Run = dict[str, Any]
+TABLE = (  # case, spectrum, rank, dtype
+    ("square", "slow", 50, "float64"), ("square", "fast", 50, "float64"), ("square", "noisy", 50, "float64"),
+    ("square", "slow", 10, "float64"), ("square", "slow", 200, "float64"), ("tall", "slow", 50, "float64"),
+    ("tall", "slow", 200, "float64"), ("skinny", "slow", 50, "float64"), ("skinny", "slow", 10, "float64"),
+    ("wide", "slow", 50, "float64"), ("square", "slow", 50, "float32"), ("square", "slow", 200, "float32"),
+    ("sparse6", "", 10, "float64"), ("sparse7", "", 10, "float64"), ("words", "", 50, "float64"),
+)  # fmt: skip
+PRIMARY = ("sklearn", "torch", "fbpca")  # run in every round, however slow
 
 
-def work(case_name: str, contender: str, small: bool) -> None:
-    """Answer requests on standard input: run once, say how long it took and how good it was."""
-    from benchmarks.cases import CASES, judge
+class Contest:
+    """The processes of one case, and what each of them has answered."""
 
-    case = CASES[case_name]
-    matrix = case.make(small)
-    rank = 10 if small else case.rank
-    call = _caller(contender, matrix.A, rank)
-    print(json.dumps({"ready": list(matrix.A.shape)}), flush=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        begun = time.perf_counter()
-        U, s, Vh, passes = call(**request)
-        seconds = time.perf_counter() - begun
-        excess, value = judge(matrix, rank, U, s, Vh)
-        print(json.dumps({"seconds": seconds, "excess": excess, "value": value, "passes": passes}), flush=True)
+    def __init__(self, folder: Path, rank: int, a: Any, chosen: argparse.Namespace) -> None:
+        held = None if chosen.threads >= machine.cpus() else chosen.threads
+        kinds = lambda peer: ("one thread",) if chosen.threads == 1 else peer.environments  # noqa: E731
+        self.bars = [
+            Bar(peer.name, setting, kind)
+            for peer in PEERS.values()
+            if (not chosen.peer or peer.name in chosen.peer) and peer.suits(a)
+            for setting in BARS.get(peer.name, ({},))
+            for kind in kinds(peer)
+        ]
+        wanted = {(PEERS[bar.peer].process, bar.environment) for bar in self.bars}
+        kernels = {} if chosen.kernels is None else {"RNLA_KERNELS": chosen.kernels}
+        ours = "one thread" if chosen.threads == 1 else "as installed"
+        self.ours = Process(folder, rank, environment(ours, held, **kernels))
+        self.peers = {key: Process(folder, rank, environment(key[1], held)) for key in sorted(wanted)}
+        for process in (self.ours, *self.peers.values()):
+            process.ready()
+        self.shape: tuple[int, int] = a.shape
+        self.rank = rank
 
-
-def _caller(contender: str, a: Any, rank: int) -> Any:
-    import numpy as np
-
-    if contender == "rnla":
-        import rnla
-
-        def ours(**knobs: Any) -> Any:
-            result = rnla.svd(a, rank, rng=0, **knobs)
-            return *result, result.report.passes
-
-        return ours
-    if contender.startswith("sklearn"):
-        from sklearn.utils.extmath import randomized_svd
-
-        return lambda: (*randomized_svd(a, rank, random_state=0), None)
-    if contender.startswith("torch"):
-        import torch
-
-        if isinstance(a, np.ndarray):
-            tensor = torch.from_numpy(a)
-        else:
-            import warnings
-
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            parts = (torch.from_numpy(np.asarray(x)) for x in (a.indptr, a.indices, a.data))
-            tensor = torch.sparse_csr_tensor(*parts, size=a.shape, check_invariants=True)
-        niter = 7 if contender.endswith("7") else 2
-
-        def lowrank() -> Any:
-            torch.manual_seed(0)
-            u, s, v = torch.svd_lowrank(tensor, q=rank + 10, niter=niter)
-            return u.numpy(), s.numpy(), v.mT.numpy(), None
-
-        return lowrank
-    from scipy.sparse.linalg import svds
-
-    def arpack() -> Any:
-        u, s, vh = svds(a, rank, rng=np.random.default_rng(0))
-        order = np.argsort(s)[::-1]
-        return u[:, order], s[order], vh[order], None
-
-    return arpack
-
-
-class Contender:
-    """A process that holds the matrix and runs when told to."""
-
-    def __init__(self, case: str, name: str, small: bool, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "benchmarks.speed", "--work", name, "--case", case]
-        command += ["--quick"] if small else []
-        root = Path(__file__).resolve().parent.parent
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=root,
-            env={**os.environ, **environment},
-        )
-        self.shape = self._answer()["ready"]
-
-    def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"a contender ended with status {self.process.wait()}")
-        return json.loads(line)  # type: ignore[no-any-return]
-
-    def run(self, **request: Any) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
+    def run(self, bar: Bar | None, setting: dict[str, Any], *, judge: bool = True) -> Run:
+        """Run a peer in the environment of a bar, or ours."""
+        if bar is None:
+            return {"setting": setting, **self.ours.run("rnla", setting, judge=judge)}
+        process = self.peers[PEERS[bar.peer].process, bar.environment]
+        return {"setting": setting, **process.run(bar.peer, setting, judge=judge)}
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        for process in (self.ours, *self.peers.values()):
+            process.close()
 
 
-def under(found: dict[str, Any], bar: dict[str, Any]) -> bool:
-    """Whether an answer is at least as good as another, but for rounding."""
-    # 50 eps norm(A), in units of the optimum and of the smallest singular value: at most 1e3 times larger here.
-    return found["excess"] <= max(bar["excess"], 1e3 * EPS) and found["value"] <= max(bar["value"], 500 * EPS)
+def roundings(norm: float, s: Any, optimum: float, rank: int, dtype: str) -> tuple[float, float]:
+    """Return what 10 eps norm(A) is as an excess and as a relative error of the smallest singular value."""
+    slack = 10 * float(np.finfo(dtype).eps)
+    return slack * norm / optimum, slack * float(s[0] / s[rank - 1])
 
 
-def measure(case: str, small: bool, rounds: int) -> dict[str, Any]:
-    """Return bars, rungs, times and ratios of one case."""
-    contenders = {name: Contender(case, name, small, added) for name, added in PEERS.items()}
-    ours = Contender(case, "rnla", small, {})
-    try:
-        for _ in range(2):  # the first call of anything loads and compiles
-            bars = {name: peer.run() for name, peer in contenders.items()}
-        ours.run()
-        chosen = climb(ours, bars)
-        rungs = {json.dumps(rung, sort_keys=True): rung for rung in [{}, *chosen.values()]}
-        jobs: list[tuple[str, Contender, dict[str, Any]]] = [(n, c, {}) for n, c in contenders.items()]
-        jobs += [(key, ours, rung) for key, rung in rungs.items()]
-        times: dict[str, list[float]] = {name: [] for name, _, _ in jobs}
-        found: dict[str, dict[str, Any]] = {}
-        for turn in range(rounds):
-            shift = turn * len(jobs) // rounds
-            for name, contender, request in jobs[shift:] + jobs[:shift]:
-                found[name] = contender.run(**request)
-                times[name].append(found[name]["seconds"])
-    finally:
-        for contender in (*contenders.values(), ours):
-            contender.close()
-    rows = {}
-    for name in PEERS:
-        key = json.dumps(chosen[name], sort_keys=True) if name in chosen else None
-        rows[name] = {
-            "peer": {**found[name], "seconds": statistics.median(times[name])},
-            "rung": chosen.get(name),
-            "rnla": None if key is None else {**found[key], "seconds": statistics.median(times[key])},
-            "ratio": None if key is None else statistics.median(
-                a / b for a, b in zip(times[key], times[name], strict=True)
-            ),
-        }  # fmt: skip
-    default = {**found["{}"], "seconds": statistics.median(times["{}"])}
-    return {"shape": ours.shape, "rows": rows, "default": default, "times": times}
+def under(found: Run, bar: Run, rounding: tuple[float, float]) -> bool:
+    """Whether an answer is no worse than another in both numbers, but for rounding."""
+    if "failed" in found:
+        return False
+    return bool(found["excess"] <= max(bar["excess"], rounding[0]) and found["value"] <= max(bar["value"], rounding[1]))
 
 
-def climb(ours: Contender, bars: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Return the fastest rung under each bar (S2)."""
-    best: dict[str, tuple[float, dict[str, int]]] = {}
-    for oversampling in OVERSAMPLING:
+def climb(contest: Contest, bars: dict[str, Run], rounding: tuple[float, float], until: float) -> tuple[Any, list[Run]]:
+    """Return the fastest of our rungs under each bar, and all that was run (S2)."""
+    best: dict[str, Run] = {}
+    curve: list[Run] = []
+    for ladder in ladders(contest.rank, contest.shape):
         open_bars = set(bars)
-        for power in POWERS:
-            rung = {"power_iterations": power, "oversampling": oversampling}
-            found = ours.run(**rung)
-            passed = {name for name in open_bars if under(found, bars[name])}
-            if passed:
-                found["seconds"] = min(found["seconds"], *(ours.run(**rung)["seconds"] for _ in range(2)))
+        for setting in ladder:
+            found = contest.run(None, setting)
+            curve.append(found)
+            passed = {name for name in open_bars if under(found, bars[name], rounding)}
+            if any(name not in best or found["seconds"] < 1.3 * best[name]["seconds"] for name in passed):
+                again = (contest.run(None, setting, judge=False)["seconds"] for _ in range(2))
+                found["seconds"] = min(found["seconds"], *again)
             for name in passed:
-                if name not in best or found["seconds"] < best[name][0]:
-                    best[name] = (found["seconds"], rung)
-            open_bars -= passed  # more power iterations only take longer
-            if not open_bars or all(name in best and found["seconds"] > 2 * best[name][0] for name in open_bars):
+                if name not in best or found["seconds"] < best[name]["seconds"]:
+                    best[name] = found
+            open_bars -= passed  # further rungs only take longer
+            late = all(name in best and found.get("seconds", 0) > 1.5 * best[name]["seconds"] for name in open_bars)
+            if late or time.perf_counter() > until:
                 break
-    return {name: rung for name, (_, rung) in best.items()}
+    return best, curve
 
 
-def table(case: str, result: dict[str, Any]) -> str:
-    """Return the rows for a person."""
-    lines = [f"{case}: {result['shape'][0]} x {result['shape'][1]}"]
-    head = f"  {'peer at its defaults':<36}{'ms':>7}{'excess':>9}{'sv err':>9}   {'rnla under that':<16}{'ms':>7}"
-    lines.append(f"{head}{'excess':>9}{'sv err':>9}{'ours/peer':>11}")
-    for name, row in result["rows"].items():
-        peer, mine = row["peer"], row["rnla"]
-        line = f"  {TEXT[name]:<36}{1e3 * peer['seconds']:7.0f}{peer['excess']:9.0e}{peer['value']:9.0e}   "
-        if mine is None:
-            lines.append(line + "no rung of the ladder is as accurate")
-            continue
-        rung = f"q={row['rung']['power_iterations']}, p={row['rung']['oversampling']}"
-        line += f"{rung:<16}{1e3 * mine['seconds']:7.0f}{mine['excess']:9.0e}{mine['value']:9.0e}{row['ratio']:11.2f}"
-        lines.append(line)
-    d = result["default"]
-    lines.append(f"  rnla.svd(A, k): {1e3 * d['seconds']:.0f} ms, excess {d['excess']:.0e}, sv err {d['value']:.0e}")
-    return "\n".join(lines)
+def measure(case: Case, spectrum: str, rank: int, dtype: str, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return bars, curves, chosen rungs, times and ratios of one case."""
+    begun = time.perf_counter()
+    matrix = case.make(chosen.quick, spectrum, dtype, rank)
+    rounding = roundings(matrix.norm, matrix.s, matrix.optimum(rank), rank, dtype)
+    ceiling = machine.ceilings(dtype, chosen.threads, chosen.quick)
+    with tempfile.TemporaryDirectory() as folder:
+        store(matrix, Path(folder))
+        contest = Contest(Path(folder), rank, matrix.A, chosen)
+    nbytes = matrix.A.nbytes if case.dense else matrix.A.data.nbytes + matrix.A.indices.nbytes
+    stored = matrix.A.size if case.dense else matrix.A.nnz
+    del matrix
+    try:
+        found, curves = first_runs(contest, 3.0 if not chosen.quick else 0.5)
+        exact = 1e-5 if dtype == "float32" else 1e-10
+        errors = {
+            bar.name: dict.fromkeys(("excess", "value"), exact) if PEERS[bar.peer].exact else found[bar.name]
+            for bar in contest.bars
+        }
+        default = contest.run(None, {})  # loads and compiles
+        until = time.perf_counter() + (0.35 * chosen.seconds)
+        best, curve = ({}, []) if chosen.only_default else climb(contest, errors, rounding, until)
+        curves["rnla"] = curve
+        rungs = list({setting_text(run["setting"]): run["setting"] for run in [default, *best.values()]}.values())
+        left = chosen.seconds - (time.perf_counter() - begun)
+        times = rounds(contest, found, rungs, chosen.rounds, left)
+        default = contest.run(None, {})
+    finally:
+        contest.close()
 
+    def ours(run: Run, name: str) -> dict[str, Any]:
+        """Return what one of our runs took, and against one peer."""
+        mine, other = times[setting_text(run["setting"])], times[name]
+        pairs = zip(mine, other, strict=True) if len(mine) == len(other) else [(statistics.median(mine), other[0])]
+        seconds = statistics.median(mine)
+        floor = ceiling.floor(2.0 * stored * run["products"], nbytes * run["passes"])
+        text = setting_text(run["setting"])
+        return {
+            **run, "rung": text, "seconds": seconds, "floor": floor, "share": floor / seconds,
+            "ratio": statistics.median(b / a for a, b in pairs), "under": under(run, errors[name], rounding),
+        }  # fmt: skip
 
-def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw the ratios as bars; under 1 rnla is faster."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(results), figsize=(4 * len(results), 3.2), squeeze=False, layout="constrained")
-    for axis, (case, result) in zip(axes[0], results.items(), strict=True):
-        names = [name for name, row in result["rows"].items() if row["ratio"] is not None]
-        ratios = [result["rows"][name]["ratio"] for name in names]
-        bars = axis.barh(names, ratios, color=["tab:blue" if r <= 1 else "tab:orange" for r in ratios])
-        axis.bar_label(bars, fmt="%.2f", padding=2)
-        axis.axvline(1, color="black", linewidth=0.8)
-        axis.set_xlim(0, 1.15 * max([1.0, *ratios]))
-        axis.invert_yaxis()
-        axis.set_title(f"{case}: time of rnla over the peer's,\nat the peer's error", fontsize=9)
-    figure.savefig(path, dpi=120)
-
-
-def main() -> None:
-    from benchmarks.cases import CASES
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small matrices: does it run")
-    parser.add_argument("--case", action="append", choices=list(CASES), help="may be repeated; default all")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks"))
-    parser.add_argument("--work", metavar="CONTENDER", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.work:
-        work(given.case[0], given.work, given.quick)
-        return
-    results: dict[str, Any] = {}
-    for case in given.case or CASES:
-        results[case] = measure(case, given.quick, given.rounds)
-        print(table(case, results[case]), flush=True)
-    libraries = ("rnla", "numpy", "scipy", "scikit-learn", "torch")
-    about = {
-        "versions": {name: importlib.metadata.version(name) for name in libraries},
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load": os.getloadavg() if hasattr(os, "getloadavg") else math.nan,
+    rows = {
+        bar.name: {
+            "peer": {**found[bar.name], "seconds": statistics.median(times[bar.name]), "runs": len(times[bar.name])},
+            "bar": errors[bar.name],
+            "ours": ours(best[bar.name], bar.name) if bar.name in best else None,
+            "default": ours(default, bar.name),
+        }
+        for bar in contest.bars
+        if bar.name in times
     }
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "speed.json").write_text(json.dumps({"about": about, "results": results}, indent=1), encoding="utf-8")
-    draw(results, given.out / "speed.png")
-    print(f"{about}\nwritten to {given.out / 'speed.json'} and speed.png")
+    return {
+        "case": case.text, "shape": contest.shape, "spectrum": SPECTRA[spectrum][0] if case.dense else "",
+        "rank": rank, "dtype": dtype, "threads": chosen.threads, "kernels": default.get("kernels"),
+        "ceilings": {"flops": ceiling.flops, "bandwidth": ceiling.bandwidth, "by": ceiling.by},
+        "rows": rows, "default": {**default, "seconds": statistics.median(times[""])}, "curves": curves, "times": times,
+        "seconds": time.perf_counter() - begun,
+    }  # fmt: skip
+
+
+def first_runs(contest: Contest, patience: float) -> tuple[dict[str, Run], dict[str, list[Run]]]:
+    """Run every peer's bars, then the rest of its ladder in the environment that was best for it (S1)."""
+    found: dict[str, Run] = {}
+    for bar in contest.bars:
+        found[bar.name] = contest.run(bar, bar.setting)
+        if found[bar.name].get("seconds", patience) < patience or bar.peer in PRIMARY:
+            found[bar.name] = contest.run(bar, bar.setting)  # the first call loads and compiles
+    contest.bars = [bar for bar in contest.bars if "failed" not in found[bar.name]]
+    curves: dict[str, list[Run]] = {}
+    for name, group in itertools.groupby(contest.bars, lambda bar: bar.peer):
+        bars = list(group)
+        fastest = min(bars, key=lambda bar: found[bar.name]["seconds"])
+        kept = bars if name == "sklearn" else [bar for bar in bars if bar.environment == fastest.environment]
+        contest.bars = [bar for bar in contest.bars if bar.peer != name or bar in kept]
+        curves[name] = [found[bar.name] for bar in kept if bar.environment == fastest.environment]
+        done = [run["setting"] for run in curves[name]]
+        for setting in PEERS[name].ladder:
+            if setting not in done and found[fastest.name]["seconds"] < patience:
+                run = contest.run(fastest, setting)
+                curves[name] += [run] if "failed" not in run else []
+    return found, curves
+
+
+def rounds(
+    contest: Contest, found: dict[str, Run], rungs: list[dict[str, Any]], count: int, left: float
+) -> dict[str, list[float]]:
+    """Time everything once a round, in rotating order; the slowest others run once where time is short (S3)."""
+    jobs: dict[str, tuple[Bar | None, dict[str, Any]]] = {bar.name: (bar, bar.setting) for bar in contest.bars}
+    times: dict[str, list[float]] = {}
+    others = sorted((b for b in contest.bars if b.peer not in PRIMARY), key=lambda b: found[b.name]["seconds"])
+    while others and sum(found[name]["seconds"] for name in jobs) * count > 0.8 * left:
+        slowest = others.pop().name
+        times[slowest] = [found[slowest]["seconds"]]
+        del jobs[slowest]
+    jobs |= {setting_text(rung): (None, rung) for rung in rungs}
+    order = list(jobs)
+    times |= {name: [] for name in order}
+    for turn in range(count):
+        shift = turn * len(order) // count
+        for name in order[shift:] + order[:shift]:
+            times[name].append(contest.run(*jobs[name], judge=False)["seconds"])
+    return times
+
+
+def chosen_runs(given: argparse.Namespace) -> list[tuple[Case, str, int, str]]:
+    """Return what the options ask for: a choice crossed, or the documentation's table."""
+    if not (given.case or given.spectrum or given.rank or given.dtype or given.all or given.quick):
+        return [(CASES[name], spectrum or "slow", rank, dtype) for name, spectrum, rank, dtype in TABLE]
+    runs = []
+    for name in given.case or [name for name in CASES if given.all or CASES[name].dense]:
+        case = CASES[name]
+        usual = RANKS if given.all else (case.small_rank if given.quick else case.rank,)
+        spectra = given.spectrum or (list(SPECTRA) if given.all else ["slow"])
+        dtypes = given.dtype or (DTYPES if given.all else ["float64"])
+        runs += [
+            (case, spectrum, rank, dtype)
+            for spectrum in (spectra if case.dense else ["slow"])
+            for rank in given.rank or usual
+            for dtype in (dtypes if case.dense else ["float64"])
+        ]
+    return runs
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Run what the arguments say; return the results, which are also printed, drawn and saved."""
+    from benchmarks import speed_report
+
+    parser = timing.arguments(__doc__)
+    parser.add_argument("--case", action="append", choices=list(CASES), help="may be repeated, as may the next three")
+    parser.add_argument("--spectrum", action="append", choices=list(SPECTRA))
+    parser.add_argument("--rank", action="append", type=int)
+    parser.add_argument("--dtype", action="append", choices=DTYPES)
+    parser.add_argument("--peer", action="append", choices=list(PEERS), help="only this one; may be repeated")
+    parser.add_argument("--all", action="store_true", help="every case, spectrum, rank and precision: hours")
+    parser.add_argument("--only-default", action="store_true", help="rnla.svd(A, k) alone, without our ladder")
+    parser.add_argument("--kernels", help="RNLA_KERNELS of our process: auto, compiled or plain")
+    parser.add_argument("--seconds", type=float, default=75.0, help="about what one case may take (default 75)")
+    given = parser.parse_args(arguments)
+    results: dict[str, Any] = {}
+    for case, spectrum, rank, dtype in chosen_runs(given):
+        parts = [case.name, *([spectrum] if case.dense else []), str(rank), *([dtype] if case.dense else [])]
+        name = "-".join([*parts, f"{given.threads}t", *([given.kernels] if given.kernels else [])])
+        results[name] = measure(case, spectrum, rank, dtype, given)
+        machine.save(f"speed-{name}", results[name], given.out, given.threads)
+        print(speed_report.table(name, results[name]) + "\n", flush=True)
+        speed_report.draw(results[name], given.out / f"speed-{name}.png")
+    print(f"written to {given.out}")
+    return results
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ Every module of this folder that times code in one process uses it:
 What makes the figures fair: one untimed call of each first (it loads, compiles and wakes threads); within a round
 everybody runs once, so that a slow minute of the machine hits all of them; each round begins with another one; a
 short rest before each call, so that idle threads of the former one's BLAS have stopped spinning; a median with its
-interquartile range, never a mean or a minimum.  A contender slower than `patience` seconds is run once and says so.
+interquartile range, never a mean or a minimum; and the highest priority for this process where the system grants
+it (`machine.raise_priority` says what happens otherwise beside other work).  A contender slower than `patience` seconds is run once and says so.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def interleave(
         last[name] = out
         return seconds
 
+    machine.raise_priority()
     slow = set()
     for name in calls:
         for _ in range(warm):
@@ -140,6 +142,7 @@ def interleave(
                 times[name].append(seconds)
                 slow.add(name)
                 break
+    machine.raise_priority()  # also for the threads that the first calls have started
     quick = [name for name in calls if name not in slow]
     for turn in range(rounds):
         shift = turn * len(quick) // max(rounds, 1)
