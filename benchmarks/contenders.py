@@ -46,7 +46,7 @@ class Peer:
     module: str
     process: str
     ladder: tuple[dict[str, Any], ...] = ({},)
-    environments: tuple[str, ...] = ("tuned", "one thread")
+    environments: tuple[str, ...] = ("tuned",)
     dense: bool = True
     sparse: bool = True
     single: bool = True
@@ -85,7 +85,8 @@ PEERS = {
              environments=("as installed", "tuned", "one thread")),
         Peer("torch", "torch svd_lowrank", "torch", "torch", _steps("niter", 7, 0, 1, 4, 10),
              environments=("as installed",)),
-        Peer("fbpca", "fbpca.pca", "fbpca", "fbpca", _steps("n_iter", 0, 1, 4, 7, 10)),
+        Peer("fbpca", "fbpca.pca", "fbpca", "fbpca", _steps("n_iter", 0, 1, 4, 7, 10),
+             environments=("tuned", "one thread")),
         Peer("arpack", "svds arpack", "scipy", "scipy", exact=True),
         Peer("propack", "svds propack", "scipy", "scipy", exact=True),
         Peer("lobpcg", "svds lobpcg", "scipy", "scipy", _steps("maxiter", 5, 60)),

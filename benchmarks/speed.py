@@ -138,7 +138,7 @@ def measure(case: Case, spectrum: str, rank: int, dtype: str, chosen: argparse.N
             for bar in contest.bars
         }
         default = contest.run(None, {})  # loads and compiles
-        until = time.perf_counter() + (0.35 * chosen.seconds)
+        until = time.perf_counter() + 0.3 * chosen.seconds
         best, curve = ({}, []) if chosen.only_default else climb(contest, errors, rounding, until)
         curves["rnla"] = curve
         rungs = list({setting_text(run["setting"]): run["setting"] for run in [default, *best.values()]}.values())

@@ -18,7 +18,8 @@ What makes the figures fair: one untimed call of each first (it loads, compiles 
 everybody runs once, so that a slow minute of the machine hits all of them; each round begins with another one; a
 short rest before each call, so that idle threads of the former one's BLAS have stopped spinning; a median with its
 interquartile range, never a mean or a minimum; and the highest priority for this process where the system grants
-it (`machine.raise_priority` says what happens otherwise beside other work).  A contender slower than `patience` seconds is run once and says so.
+it (`machine.raise_priority` says what happens otherwise beside other work).  A contender slower than `patience`
+seconds is run once and says so.
 """
 
 from __future__ import annotations
