@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["ONE", "ROWS", "VECTOR_BYTES", "at", "tile"]
+__all__ = ["ONE", "ROWS", "VECTOR_BYTES", "at", "declared", "tile"]
 
 
 def _width() -> tuple[int, int]:
@@ -43,7 +43,7 @@ def _number(value: int) -> Any:
     return ir.Constant(_INT, value)
 
 
-def _declared(module: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def declared(module: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     """Return a function of LLVM's, declared once in a module."""
     found = module.globals.get(name)
     return ir.Function(module, ir.FunctionType(result, arguments), name) if found is None else found
@@ -87,9 +87,9 @@ def tile(
         del signature
         a, si, sp, b, ldb, n, c, ldc, add, ahead, last = arguments[:11]
         vector = ir.VectorType(ir.DoubleType() if size == 8 else ir.FloatType(), lanes)
-        fma = _declared(builder.module, f"llvm.fma.v{lanes}f{8 * size}", vector, [vector] * 3)
+        fma = declared(builder.module, f"llvm.fma.v{lanes}f{8 * size}", vector, [vector] * 3)
         hints = [ir.IntType(32)] * 3
-        prefetch = _declared(builder.module, "llvm.prefetch.p0", ir.VoidType(), [ir.IntType(8).as_pointer(), *hints])
+        prefetch = declared(builder.module, "llvm.prefetch.p0", ir.VoidType(), [ir.IntType(8).as_pointer(), *hints])
         undefined = ir.Constant(vector, ir.Undefined)
         spread = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
 
@@ -98,11 +98,11 @@ def tile(
         pick = builder.shuffle_vector(pick, ir.Constant(lane, ir.Undefined), spread)
         mask = builder.icmp_signed("<", ir.Constant(lane, list(range(lanes))), pick)
         nothing = ir.Constant(vector, [0.0] * lanes)
-        masked_load = _declared(
+        masked_load = declared(
             builder.module, f"llvm.masked.load.v{lanes}f{8 * size}.p0", vector,
             [vector.as_pointer(), ir.IntType(32), bits, vector],
         )  # fmt: skip
-        masked_store = _declared(
+        masked_store = declared(
             builder.module, f"llvm.masked.store.v{lanes}f{8 * size}.p0", ir.VoidType(),
             [vector, vector.as_pointer(), ir.IntType(32), bits],
         )  # fmt: skip
