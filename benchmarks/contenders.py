@@ -89,7 +89,7 @@ PEERS = {
              environments=("tuned", "one thread")),
         Peer("arpack", "svds arpack", "scipy", "scipy", exact=True),
         Peer("propack", "svds propack", "scipy", "scipy", exact=True),
-        Peer("lobpcg", "svds lobpcg", "scipy", "scipy", _steps("maxiter", 5, 60)),
+        Peer("lobpcg", "svds lobpcg", "scipy", "scipy", _steps("maxiter", 5, 10)),
         Peer("interpolative", "interpolative.svd", "scipy", "scipy", sparse=False, single=False),
         Peer("dask", "dask svd_compressed", "dask", "dask", _steps("n_power_iter", 1, 2, 4), sparse=False),
         Peer("lapack", "np.linalg.svd", "scipy", "scipy", sparse=False, exact=True),

@@ -131,7 +131,7 @@ def measure(case: Case, spectrum: str, rank: int, dtype: str, chosen: argparse.N
     stored = matrix.A.size if case.dense else matrix.A.nnz
     del matrix
     try:
-        found, curves = first_runs(contest, 3.0 if not chosen.quick else 0.5)
+        found, curves = first_runs(contest, 0.5 if chosen.quick else 1.0)
         exact = 1e-5 if dtype == "float32" else 1e-10
         errors = {
             bar.name: dict.fromkeys(("excess", "value"), exact) if PEERS[bar.peer].exact else found[bar.name]

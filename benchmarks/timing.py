@@ -27,7 +27,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,7 +37,7 @@ from typing import Any
 
 from benchmarks import machine
 
-__all__ = ["Rounds", "arguments", "interleave"]
+__all__ = ["Rounds", "arguments", "fastest", "interleave", "on_threads", "tuned"]
 
 REST = 0.05  # seconds; OpenBLAS's threads spin for 2^26 cycles after their work
 OUT = Path("build/benchmarks")
@@ -150,6 +152,49 @@ def interleave(
         for name in quick[shift:] + quick[:shift]:
             times[name].append(once(name))
     return Rounds(times, last)
+
+
+def fastest(calls: Mapping[str, Callable[[], Any]], good: Callable[[Any], bool], runs: int = 2) -> str | None:
+    """Return the name of the fastest call whose answer is good, by the least of `runs` times; None: there is none.
+
+    For choosing a setting before it is timed in rounds; the calls may come in any order.
+    """
+    best: tuple[float, str | None] = (float("inf"), None)
+    for name, call in calls.items():
+        seconds = float("inf")
+        for _ in range(runs):
+            begun = time.perf_counter()
+            out = call()
+            seconds = min(seconds, time.perf_counter() - begun)
+            if seconds > 1.5 * best[0]:
+                break
+        if seconds < best[0] and good(out):
+            best = (seconds, name)
+    return best[1]
+
+
+def on_threads(call: Callable[[], Any], threads: int) -> Callable[[], Any]:
+    """Return the call with every BLAS and OpenMP library that is loaded now held at that many threads."""
+    from threadpoolctl import ThreadpoolController
+
+    controller = ThreadpoolController()
+
+    def held() -> Any:
+        with controller.limit(limits=threads):
+            return call()
+
+    return held
+
+
+def tuned() -> None:
+    """Start this script again with the environment in which NumPy's and SciPy's BLAS do not spin against each other.
+
+    What peers need to be at their best where they share a process; to be called first, under ``__main__``.
+    """
+    if os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "10") != "10" or "RNLA_TUNED" in os.environ:
+        return
+    os.environ["RNLA_TUNED"] = "1"
+    os.execv(sys.executable, sys.orig_argv)
 
 
 def arguments(text: str | None, rounds: int = 5) -> argparse.ArgumentParser:
