@@ -151,7 +151,7 @@ def interleave(
         shift = turn * len(quick) // max(rounds, 1)
         for name in quick[shift:] + quick[:shift]:
             times[name].append(once(name))
-    return Rounds(times, last)
+    return Rounds(times, {name: last[name] for name in calls})
 
 
 def fastest(calls: Mapping[str, Callable[[], Any]], good: Callable[[Any], bool], runs: int = 2) -> str | None:
