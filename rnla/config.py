@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import functools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,7 +54,14 @@ class Config:
 
     def budget(self) -> int:
         """Bytes that a call may take; inside a call the same for all of it."""
-        return self.memory_budget if self.memory_budget is not None else available_memory() // 2
+        if self.memory_budget is not None:
+            return self.memory_budget
+        held = _held.get()
+        return available_memory() // 2 if held is None else held.size()
+
+    def allows(self, needed: float) -> bool:
+        """Whether a call may take so many bytes; what nobody would notice is allowed unless a budget was set."""
+        return (self.memory_budget is None and needed <= _UNNOTICED) or needed <= self.budget()
 
 
 def available_memory() -> int:
@@ -68,6 +77,26 @@ def available_memory() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):
         return 2 << 30
+
+
+class _Held:
+    """Half of what was available when it was first asked for: asking costs more than small work takes."""
+
+    __slots__ = ("_lock", "_size")
+
+    def __init__(self) -> None:
+        self._size: int | None = None
+        self._lock = threading.Lock()
+
+    def size(self) -> int:
+        with self._lock:
+            if self._size is None:
+                self._size = available_memory() // 2
+            return self._size
+
+
+_UNNOTICED = 16 << 20  # bytes
+_held: contextvars.ContextVar[_Held | None] = contextvars.ContextVar("rnla_budget", default=None)
 
 
 def _cpus() -> int:
@@ -141,15 +170,28 @@ def _kernels(name: str, value: str) -> str:
     return value
 
 
+_VARIABLES = (
+    "RNLA_THREADS", "RNLA_MEMORY_BUDGET", "RNLA_CHECK_FINITE", "RNLA_MAX_PASSES", "RNLA_DEADLINE", "RNLA_KERNELS",
+)  # fmt: skip
+
+
 def _from_environment() -> Config:
-    env = os.environ.get
+    threads, *others = map(os.environ.get, _VARIABLES)
+    return _read(str(_cpus()) if threads is None else threads, *others)
+
+
+@functools.lru_cache(maxsize=16)
+def _read(
+    threads: str, budget: str | None, finite: str | None, passes: str | None, deadline: str | None, kernels: str | None
+) -> Config:
+    """Return the settings that the variables say."""
     return Config(
-        threads=_whole("RNLA_THREADS", env("RNLA_THREADS")) or _cpus(),
-        memory_budget=_bytes("RNLA_MEMORY_BUDGET", env("RNLA_MEMORY_BUDGET")),
-        check_finite=_switch("RNLA_CHECK_FINITE", env("RNLA_CHECK_FINITE", "1")),
-        max_passes=_whole("RNLA_MAX_PASSES", env("RNLA_MAX_PASSES")),
-        deadline=_seconds("RNLA_DEADLINE", env("RNLA_DEADLINE")),
-        kernels=_kernels("RNLA_KERNELS", env("RNLA_KERNELS") or "auto"),
+        threads=_whole("RNLA_THREADS", threads) or 1,
+        memory_budget=_bytes("RNLA_MEMORY_BUDGET", budget),
+        check_finite=_switch("RNLA_CHECK_FINITE", "1" if finite is None else finite),
+        max_passes=_whole("RNLA_MAX_PASSES", passes),
+        deadline=_seconds("RNLA_DEADLINE", deadline),
+        kernels=_kernels("RNLA_KERNELS", kernels or "auto"),
     )
 
 
@@ -253,9 +295,10 @@ def config_context(
 def fixed_settings() -> Iterator[Config]:
     """Hold the settings and the memory budget as they are now: what is available changes while a call works."""
     config = get_config()
-    config = dataclasses.replace(config, memory_budget=config.budget())
     token = _current.set(config)
+    held = _held.set(_held.get() or _Held())
     try:
         yield config
     finally:
         _current.reset(token)
+        _held.reset(held)

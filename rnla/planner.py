@@ -302,10 +302,10 @@ def _check_limits(op: Ledger, request: Request, plan: Plan, more: int) -> None:
             f"the work takes {least} passes over the matrix and max_passes={allowed}; allow more, "
             "or ask for fewer power_iterations"
         )
-    budget = config.budget()
     first = plan.method.next_size(0, 1, plan.limit) if isinstance(plan.method, Adaptive) else 1
     needed = plan.bytes if plan.size is not None else bytes_of(op, plan.method, first)
-    if needed > budget:
+    if not config.allows(needed):
+        budget = config.budget()
         raise BudgetError(
             f"the work needs about {_size(needed)} beside A and the memory budget is {_size(budget)}; "
             + _what_fits(op, request, budget)

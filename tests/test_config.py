@@ -14,7 +14,7 @@ import pytest
 
 import rnla
 from rnla._kernels.threads import run
-from rnla.config import available_memory, get_config
+from rnla.config import available_memory, fixed_settings, get_config
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["RNLA_THREADS", "RNLA_MEMORY_BUDGET", "RNLA_CHECK_FINITE", "RNLA_MAX_PASSES", "RNLA_DEADLINE"]
@@ -276,8 +276,13 @@ def test_an_extension_plans_the_look_at_its_matrix(source: str, more: dict[str, 
         assert getattr(given, "products", 0) == before
 
 
-def test_the_memory_that_is_available_is_read_once_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("unnoticed", "times"), [(None, 0), (0, 1)], ids=["small work", "work that counts"])
+def test_the_memory_that_is_available_is_read_once_a_call_at_most(
+    unnoticed: int | None, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[int] = []
+    if unnoticed is not None:
+        monkeypatch.setattr("rnla.config._UNNOTICED", unnoticed)
 
     def falling() -> int:
         read.append(1)
@@ -285,8 +290,38 @@ def test_the_memory_that_is_available_is_read_once_a_call(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("rnla.config.available_memory", falling)
     rnla.svd(matrix(), tol=1e-3, method=rnla.Adaptive(block_size=8), rng=0)
-    assert len(read) == 1
+    assert len(read) == times
     assert get_config().memory_budget is None
+
+
+def test_a_budget_holds_for_small_work_too() -> None:
+    with rnla.config_context(memory_budget="1M") as config:
+        assert config.allows(1 << 20)
+        assert not config.allows((1 << 20) + 1)
+        assert config.allows(config.budget())
+    with pytest.raises(rnla.BudgetError), rnla.config_context(memory_budget="1M"):
+        rnla.svd(np.ones((4000, 100)), 20)
+
+
+def test_a_call_inside_another_has_the_budget_of_the_outer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter((1 << 34) >> i for i in range(1, 99))
+    monkeypatch.setattr("rnla.config.available_memory", lambda: next(sizes))
+    with fixed_settings() as outer:
+        first = outer.budget()
+        with fixed_settings() as inner:
+            assert inner.budget() == first
+        assert run(lambda _: get_config().budget(), [0, 1], 2) == [first, first]
+    assert get_config().budget() < first
+
+
+def test_the_environment_is_read_anew_in_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RNLA_THREADS", raising=False)
+    monkeypatch.setattr("rnla.config._cpus", lambda: 5)
+    assert get_config().threads == 5
+    monkeypatch.setattr("rnla.config._cpus", lambda: 7)
+    assert get_config().threads == 7
+    monkeypatch.setenv("RNLA_THREADS", "3")
+    assert get_config().threads == 3
 
 
 def test_the_plan_of_a_gram_matrix_tells_what_it_may_need_more() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import importlib
 import importlib.util
 import os
@@ -42,9 +43,14 @@ _waited = 0.0
 _chosen: contextvars.ContextVar[dict[Unit, Any] | None] = contextvars.ContextVar("rnla_kernels", default=None)
 
 
+@functools.cache
+def _installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
 def _has_numba() -> bool:
     # Without its compiler numba runs the kernels as Python, which they are not.
-    return importlib.util.find_spec("numba") is not None and os.environ.get("NUMBA_DISABLE_JIT", "0") in {"", "0"}
+    return _installed() and os.environ.get("NUMBA_DISABLE_JIT", "0") in {"", "0"}
 
 
 def _real(dtype: Any) -> str:

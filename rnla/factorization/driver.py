@@ -183,7 +183,7 @@ def settle(request: Request, result: Any, found: Located, hint: str = "") -> Any
 
 def _room_for_twice(op: Ledger, the_plan: Plan, basis: RangeBasis) -> bool:
     """Whether a pass is left, and memory for a basis of twice the size."""
-    return op.spare_passes >= 1 and bytes_of(op, the_plan.method, 2 * basis.size) <= get_config().budget()
+    return op.spare_passes >= 1 and get_config().allows(bytes_of(op, the_plan.method, 2 * basis.size))
 
 
 def _find(op: Ledger, the_plan: Plan, key: Key, search: Search, resume: Resume | None) -> RangeBasis:

@@ -162,7 +162,7 @@ class Search:
             needed = bytes_of(self.op, method, basis.size + size) if size else 0
         if config.max_passes is not None and self.op.counts.passes + passes > config.max_passes:
             self.stopped_by = Status.PASSES
-        elif needed > config.budget():
+        elif not config.allows(needed):
             self.stopped_by, self.memory_needed = Status.MEMORY, needed
         return 0 if self.stopped_by else missing
 
