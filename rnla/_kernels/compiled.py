@@ -55,7 +55,7 @@ def _has_numba() -> bool:
 
 def _real(dtype: Any) -> str:
     """Return the name of the real dtype that a dtype is computed in."""
-    return "float32" if np.dtype(dtype).name in {"float32", "complex64"} else "float64"
+    return "float32" if np.dtype(dtype).char in "fF" else "float64"
 
 
 def family(name: str, dtype: Any) -> Any | None:

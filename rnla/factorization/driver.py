@@ -298,10 +298,14 @@ def numerical_rank(values: np.ndarray[Any, Any], op: Ledger) -> int:
 def _dtype_path(A: Any, op: Ledger, out: Any) -> str:
     # A path or a list has no dtype of its own; the array that was found in it has.
     source = A if hasattr(A, "dtype") else getattr(op.base, "_array", getattr(op.base, "_source", op))
-    given = str(source.dtype).rpartition(".")[2]
-    home = str(out.dtype).rpartition(".")[2]
-    steps = [given, *([op.dtype.name] if op.dtype.name != given else []), *([home] if home != op.dtype.name else [])]
-    return " -> ".join(steps)
+    names = [_name_of(dtype) for dtype in (source.dtype, op.dtype, out.dtype)]
+    return " -> ".join(name for name, before in zip(names, ["", *names[:2]], strict=True) if name != before)
+
+
+def _name_of(dtype: Any) -> str:
+    if isinstance(dtype, np.dtype) and dtype.isnative:
+        return dtype.type.__name__
+    return str(dtype).rpartition(".")[2]
 
 
 def _empty(A: Any, op: Ledger, request: Request, key: Key, problem: Driven) -> Any:

@@ -57,6 +57,8 @@ def compute_dtype(dtype: Any, what: str = "the matrix") -> np.dtype[Any]:
     >>> compute_dtype(np.dtype("int8"))
     dtype('float64')
     """
+    if isinstance(dtype, np.dtype) and dtype.char in "fdFD":  # without text, which is made slowly
+        return dtype.newbyteorder("=")
     name: str
     try:
         name = np.dtype(dtype).newbyteorder("=").name
@@ -85,6 +87,8 @@ def _check_2d(shape: Any) -> None:
 
 def warn_of_wide_integers(a: Any) -> None:
     """Warn of integers that float64 does not hold exactly."""
+    if isinstance(a, np.ndarray) and a.dtype.kind not in "iu":
+        return
     name = str(a.dtype).rpartition(".")[2]
     if name in {"int64", "uint64"} and math.prod(a.shape):
         xp = namespace_of(a)
