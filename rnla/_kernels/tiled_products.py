@@ -20,7 +20,7 @@ __all__ = ["add_product", "adjoint_product", "has_contiguous_rows", "normal_prod
 
 Array = np.ndarray[Any, Any]
 
-_GROUP_BYTES = 1 << 18  # of rows of A in the fused kernel: they stay in the second cache beside the thin arrays
+_GROUP_BYTES = 1 << 20  # of rows of A in the fused kernel, which are used twice before they leave the cache
 _ROWS, _DEPTH = 64, 512  # of a group of A in A X
 _TALL, _WIDE = 128, 512  # of a group of A in A^T Y
 _AHEAD = 32  # entries of A ahead of those at work that A^T Y fetches

@@ -12,10 +12,52 @@ from rnla.config import get_config
 from rnla.orth import CholeskyQR2
 from rnla.results import LowRank
 
-__all__ = ["svd_of_low_rank"]
+__all__ = ["SingularVectors", "svd_of_low_rank"]
 
 
-def svd_of_low_rank(factors: LowRank) -> tuple[Any, Any, Any]:
+class SingularVectors:
+    """Singular vectors as a panel times a small matrix, of which only those are made that are taken.
+
+    Parameters
+    ----------
+    panel : array, shape (p, l)
+    small : array, shape (l, l)
+    side : {"left", "right"}
+        Whether it stands for U, with the vectors in its columns, or for V^H, with their adjoints in its rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SingularVectors(np.eye(3), np.diag([1.0, 2.0, 3.0]), "left")[:, :1].ravel().tolist()
+    [1.0, 0.0, 0.0]
+    """
+
+    __slots__ = ("_panel", "_side", "_small")
+
+    def __init__(self, panel: Any, small: Any, side: str) -> None:
+        self._panel, self._small, self._side = panel, small, side
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the vectors."""
+        return self._panel.dtype
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of the whole matrix."""
+        shape = (int(self._panel.shape[0]), int(self._small.shape[1]))
+        return shape if self._side == "left" else shape[::-1]
+
+    def __getitem__(self, where: tuple[slice, slice]) -> Any:
+        """Return the vectors of a slice as an array."""
+        along, which = where if self._side == "left" else where[::-1]
+        vectors = _times(self._panel, self._small[:, which])
+        if along != slice(None):
+            vectors = vectors[along, :]
+        return vectors if self._side == "left" else adjoint(vectors)
+
+
+def svd_of_low_rank(factors: LowRank) -> tuple[SingularVectors, Any, SingularVectors]:
     """Return the SVD of Q C P^H from the QR of its long factor and the SVD of a triangle.
 
     Parameters
@@ -25,17 +67,19 @@ def svd_of_low_rank(factors: LowRank) -> tuple[Any, Any, Any]:
 
     Returns
     -------
-    U, s, Vh : array
-        With as many singular values as the short side of C.
+    U : SingularVectors
+    s : array
+        As many singular values as the short side of C has.
+    Vh : SingularVectors
     """
     orth = CholeskyQR2()
     if factors.Q is None:
         q, r = orth.factor(factors.C)
         u, s, wh = interruptible(lambda: svd(r), 26.0 * int(r.shape[0]) ** 3)
-        return _times(q, u), s, adjoint(_times(factors.P, adjoint(wh)))
+        return SingularVectors(q, u, "left"), s, SingularVectors(factors.P, adjoint(wh), "right")
     q, r = orth.factor(adjoint(factors.C))
     u, s, wh = interruptible(lambda: svd(adjoint(r)), 26.0 * int(r.shape[0]) ** 3)
-    return _times(factors.Q, u), s, adjoint(_times(q, adjoint(wh)))
+    return SingularVectors(factors.Q, u, "left"), s, SingularVectors(q, adjoint(wh), "right")
 
 
 def _times(panel: Any, small: Any) -> Any:

@@ -139,10 +139,10 @@ class _QR(FromSVD):
 def qr_of_svd(factored: Factored, rank: int) -> tuple[Any, Any, np.ndarray[Any, Any]]:
     """Return Q, R and pivots of the truncated singular value decomposition whose parts are U and V^H."""
     u, vh = factored.parts
-    xp = namespace_of(u)
-    s = xp.astype(factored.values[:rank], u.dtype)
-    w, r, pivots = pivoted_qr(s[:, None] * vh[:rank, :])  # S2
-    return u[:, :rank] @ w, r, pivots  # S3
+    u, vh = u[:, :rank], vh[:rank, :]
+    s = namespace_of(u).astype(factored.values[:rank], u.dtype)
+    w, r, pivots = pivoted_qr(s[:, None] * vh)  # S2
+    return u @ w, r, pivots  # S3
 
 
 register_resumer("qr", resumer_of(lambda _: _QR()))

@@ -84,7 +84,7 @@ def coordinates(found: Located, axis: str) -> tuple[Any, Any]:
     """Return s and the orthonormal rows in whose columns the choice is made: V^H, or U^H for rows of A."""
     assert found.search.factored is not None
     u, vh = found.search.factored.parts
-    return found.search.factored.values, vh if axis == "columns" else adjoint(u)
+    return found.search.factored.values, vh[:, :] if axis == "columns" else adjoint(u[:, :])
 
 
 def chosen_columns(found: Located, axis: str, selection: ColumnSelection, count: int, key: Key, kept: Array) -> Array:

@@ -135,7 +135,8 @@ def find_values(
             whole = search.look(found.basis)
             assert search.basis is not None
             assert search.factored is not None
-            parts, values = search.factored.parts, search.values
+            u, vh = search.factored.parts
+            parts, values = (u[:, :], vh[:, :]), search.values
             rank, status = search.pick()
             found.watch.stage = "bounding the values"
             bounds = bound_values(op, search.basis, values, parts, key.child("value-bounds", search.basis.size))

@@ -1,4 +1,14 @@
-"""Orthonormalize a block against a basis that is there already: block Gram-Schmidt, twice, checked."""
+"""Orthonormalize a block against a basis that is there already: block Gram-Schmidt, twice, checked.
+
+S1. X <- X - B (B^H X).
+S2. Q = orth(X).
+S3. C = B^H Q; Q <- Q - B C.
+S4. Where norm(C) is above sqrt(eps), S3 has changed Q^H Q = I - C^H C by more than rounding: Q = orth(Q), again S3.
+
+Guarantee: after S3 the part of Q in the basis is norm(I - B^H B) norm(C) and the rounding of one product, so with B
+orthonormal to working precision [B Q] is too; a second round is always enough where X was independent of the basis to
+working precision ("twice is enough", [giraud2005]_); what was not is replaced by random columns first.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.products import adjoint_product, product
+from rnla._kernels.products import adjoint_product, subtract_product
 from rnla._xp.linalg import adjoint, column_norms, eps_of, frobenius, host_values
 from rnla._xp.namespace import device_of, is_concrete, is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.orth.protocols import Orthonormalizer
 from rnla.rng import Key
 
-__all__ = ["orthonormalize_against", "project_out"]
+__all__ = ["orthogonalized", "orthonormalize_against", "project_out"]
 
 _ROUNDS = 4
 
@@ -23,16 +33,17 @@ def project_out(basis: Any, x: Any) -> Any:
     """Return X - B (B^H X)."""
     if basis is None or basis.shape[1] == 0:
         return x
+    return _split(basis, x, False)[0]
+
+
+def _split(basis: Any, x: Any, mine: bool) -> tuple[Any, Any]:
+    """Return X - B C and C = B^H X (S1, S3); `mine` says that X may be overwritten."""
     if is_numpy(namespace_of(x)):
         threads = get_config().threads
-        return x - product(basis, adjoint_product(basis, x, x.dtype, threads), x.dtype, threads)
-    return x - basis @ (adjoint(basis) @ x)
-
-
-def _leak(basis: Any, q: Any) -> float:
-    if is_numpy(namespace_of(q)):
-        return frobenius(adjoint_product(basis, q, q.dtype, get_config().threads))
-    return frobenius(adjoint(basis) @ q)
+        c = adjoint_product(basis, x, x.dtype, threads)
+        return subtract_product(x if mine and x.flags.writeable else np.array(x, order="C"), basis, c, threads), c
+    c = adjoint(basis) @ x
+    return x - basis @ c, c
 
 
 def orthonormalize_against(basis: Any, x: Any, orth: Orthonormalizer, key: Key) -> Any:
@@ -56,13 +67,29 @@ def orthonormalize_against(basis: Any, x: Any, orth: Orthonormalizer, key: Key) 
     """
     if basis is None or basis.shape[1] == 0:
         return orth.factor(x)[0]
-    eps = eps_of(x.dtype)
-    bound = 10 * eps * math.sqrt(x.shape[1])
-    q = orth.factor(_refilled(project_out(basis, x), x, key))[0]
+    q = orth.factor(_refilled(project_out(basis, x), x, key))[0]  # S1, S2
+    return orthogonalized(basis, q, orth, key)
+
+
+def orthogonalized(basis: Any, q: Any, orth: Orthonormalizer, key: Key) -> Any:
+    """Return orthonormal columns, which are nearly orthogonal to a basis already, made wholly so (S3, S4).
+
+    Parameters
+    ----------
+    basis : array, shape (p, l)
+        Orthonormal columns.
+    q : array, shape (p, k)
+        Orthonormal columns of the caller's own, which may be overwritten.
+    orth : Orthonormalizer
+    key : Key
+    """
+    small = math.sqrt(eps_of(q.dtype))
     for _ in range(_ROUNDS):
-        rest = project_out(basis, q)
+        rest, c = _split(basis, q, True)
+        if is_concrete(c) and frobenius(c) <= small:
+            return rest
         q = orth.factor(_refilled(rest, q, key.child("again")))[0]
-        if not is_concrete(q) or _leak(basis, q) <= bound:
+        if not is_concrete(c):
             break
     return q
 

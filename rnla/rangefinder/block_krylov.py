@@ -47,7 +47,7 @@ from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsNormal
 from rnla.orth import CholeskyQR2, Orthonormalizer
-from rnla.orth.extend import orthonormalize_against, project_out
+from rnla.orth.extend import orthogonalized, orthonormalize_against, project_out
 from rnla.rangefinder.blocks import (
     check_orthonormalizer,
     check_space,
@@ -55,6 +55,7 @@ from rnla.rangefinder.blocks import (
     like_of,
     view_of,
 )
+from rnla.rangefinder.growing import with_room
 from rnla.rangefinder.protocols import Goal, Riders
 from rnla.rangefinder.repetition import until_enough, until_reached
 from rnla.rangefinder.riding import Riding
@@ -154,8 +155,17 @@ class BlockKrylov:
 
         if goal.size is None:
             return until_reached(goal, start, self.next_size, add)
+        wanted = min(goal.size, goal.limit)
+
+        def add_with_room(basis: RangeBasis | None, size: int, more: bool) -> RangeBasis:
+            grown = add(basis, size, more)
+            if basis is not start:
+                return grown
+            room = (with_room(grown.basis, wanted), with_room(grown.image, wanted))
+            return dataclasses.replace(grown, basis=room[0], image=room[1])
+
         missing = min(goal.size, goal.limit) - (0 if start is None else start.size)
-        return until_enough(goal, start, self._width(missing), add)
+        return until_enough(goal, start, self._width(missing), add_with_room)
 
     def _width(self, size: int) -> int:
         """Return the columns of a block where this many are wanted in all."""
@@ -265,4 +275,6 @@ def _stable_range(basis: Any, seed: Any, size: int, level: float, orth: Orthonor
         kept = min(kept, int((host_values(s) > level).sum()))
     if kept == 0:
         return q[:, :0]
+    if kept == int(q.shape[1]):
+        return orthogonalized(basis, q, orth, key)
     return orthonormalize_against(basis, q @ u[:, :kept], orth, key)

@@ -15,6 +15,7 @@ from rnla.operators.algebra import Adjoint
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.orth import CQRRPT, Orthonormalizer
+from rnla.rangefinder.growing import appended
 from rnla.results import RangeBasis
 from rnla.rng import Key
 
@@ -138,6 +139,4 @@ def joined(start: RangeBasis | None, space: str, x: Any, y: Any, **fields: Any) 
     size = int(x.shape[1])
     if start is None:
         return RangeBasis(space=space, basis=x, image=y, blocks=(size,), **fields)
-    xp = namespace_of(x)
-    basis, image = xp.concat([start.basis, x], axis=1), xp.concat([start.image, y], axis=1)
-    return extended(start, basis, image, size, **fields)
+    return extended(start, appended(start.basis, x), appended(start.image, y), size, **fields)

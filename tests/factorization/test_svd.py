@@ -180,7 +180,10 @@ def test_the_svd_of_a_compressed_matrix(values: Array, side: str, dtype: str) ->
     long = matrix(values, 50, 6, dtype=dtype, rng=2)
     factors = LowRank(short, long.conj().T, None) if side == "left" else LowRank(None, long, short)
     expected = short @ long.conj().T if side == "left" else long @ short.conj().T
-    U, s, Vh = svd_of_low_rank(factors)
+    left, s, right = svd_of_low_rank(factors)
+    U, Vh = left[:, :], right[:, :]
+    assert left.shape == U.shape
+    assert np.abs(left[:, :3] - U[:, :3]).max() <= 30 * eps_of(dtype)
     eps = eps_of(dtype)
     assert np.abs(s - values).max() <= 30 * eps * 6
     assert np.linalg.norm((U * s) @ Vh - expected) <= 30 * eps * max(np.linalg.norm(values), 1e-30) * 3
