@@ -43,7 +43,7 @@ Array = np.ndarray[Any, Any]
 SPECTRA: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "fast": ("exp(-i/30)", lambda i: np.exp(-i / 30)),
     "slow": ("1/i", lambda i: 1 / i),
-    "noisy": ("20 ones over a flat tail of 0.05", lambda i: np.where(i <= 20, 1.0, 0.05)),
+    "noisy": ("20 ones over a tail from 0.05 to 0.025", lambda i: np.where(i <= 20, 1.0, 0.05 - 0.025 * i / len(i))),
 }
 DTYPES = ("float64", "float32")
 RANKS = (10, 50, 200)

@@ -156,33 +156,45 @@ def _products(dtype: Any, n: int, threads: int) -> Iterator[tuple[str, float, Ca
     else:
         left, right, to = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(out)
         yield "torch", 2.0 * n**3, lambda: torch.matmul(left, right, out=to)
-    from rnla._kernels import products
+    from rnla._kernels import compiled, products
 
-    x = np.ascontiguousarray(b[:, : min(n, 96)])
-    kind = np.dtype(dtype)
-    yield "rnla, A X", 2.0 * n * n * x.shape[1], lambda: products.product(a, x, kind, threads)
-    normal = getattr(products, "normal_product", None)
-    if normal is not None:
-        yield "rnla, AᴴA X", 4.0 * n * n * x.shape[1], lambda: normal(a, x, kind, threads)
+    x, kind = np.ascontiguousarray(b[:, :96]), np.dtype(dtype)
+    ours: dict[str, tuple[float, Callable[[], Any]]] = {
+        "rnla, A X": (2.0, lambda: products.product(a, x, kind, threads)),
+        "rnla, AᴴA X": (4.0, lambda: products.normal_product(a, x, kind, threads)),
+    }
+    for name, (flops, call) in ours.items():
+        yield name, flops * a.size * x.shape[1], _compiled(compiled, call, kind)
+
+
+def _compiled(kernels: Any, call: Callable[[], Any], kind: Any) -> Callable[[], Any]:
+    """Return a call that may use the compiled kernels, loaded now if there are any; one BLAS thread beside them."""
+    from rnla._kernels.threads import one_blas_thread
+
+    def held() -> Any:
+        with one_blas_thread(), kernels.using("auto", [kernels_family], kind):
+            return call()
+
+    kernels_family = "products"
+    with suppress(Exception):  # without numba the plain twins are measured
+        kernels.load([(kernels_family, kind.name)])
+    return held
 
 
 def ceilings(dtype: Any = np.float64, threads: int | None = None, small: bool = False) -> Ceilings:
-    """Measure peak and bandwidth with so many threads; about two seconds, or a tenth of one if small."""
+    """Measure peak and bandwidth with so many threads: two seconds, and once a machine what compiling takes."""
     threads = cpus() if threads is None else threads
     raise_priority()
     best, by = 0.0, ""
     for name, flops, call in _products(dtype, 256 if small else 2400, threads):
-        try:
-            with held_threads(threads):
-                rate = flops / _best(call, 3)
-        except TypeError:  # an internal product that takes other arguments than these is not asked again
-            continue
+        with held_threads(threads):
+            rate = flops / _best(call, 8 if name.startswith("rnla") else 3)
         if rate > best:
             best, by = rate, name
     block = np.ones((2 if small else 32) * 2**20 // threads * threads)
     parts = np.split(block, threads)
     with ThreadPoolExecutor(threads) as pool:
-        seconds = _best(lambda: list(pool.map(np.sum, parts)), 5)
+        seconds = _best(lambda: list(pool.map(np.sum, parts)), 8)
     return Ceilings(best, block.nbytes / seconds, by)
 
 
