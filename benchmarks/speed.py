@@ -68,7 +68,7 @@ class Contest:
         for process in (self.ours, *self.peers.values()):
             process.ready()
         self.shape: tuple[int, int] = a.shape
-        self.rank = rank
+        self.rank, self.quick = rank, chosen.quick
 
     def run(self, bar: Bar | None, setting: dict[str, Any], *, judge: bool = True) -> Run:
         """Run a peer in the environment of a bar, or ours."""
@@ -131,14 +131,18 @@ def measure(case: Case, spectrum: str, rank: int, dtype: str, chosen: argparse.N
     stored = matrix.A.size if case.dense else matrix.A.nnz
     del matrix
     try:
-        found, curves = first_runs(contest, 0.5 if chosen.quick else 1.0)
+        until = time.perf_counter() + 0.35 * chosen.seconds
+        found, curves = first_runs(contest, 0.5 if chosen.quick else 1.0, until)
         exact = 1e-5 if dtype == "float32" else 1e-10
         errors = {
             bar.name: dict.fromkeys(("excess", "value"), exact) if PEERS[bar.peer].exact else found[bar.name]
             for bar in contest.bars
         }
-        default = contest.run(None, {})  # loads and compiles
-        until = time.perf_counter() + 0.3 * chosen.seconds
+        until = time.perf_counter() + 120  # the first calls load kernels, or compile them, once a machine
+        while "compiled:" in contest.run(None, {}, judge=False)["kernels"] and time.perf_counter() < until:
+            pass
+        default = contest.run(None, {})
+        until = time.perf_counter() + 0.25 * chosen.seconds
         best, curve = ({}, []) if chosen.only_default else climb(contest, errors, rounding, until)
         curves["rnla"] = curve
         rungs = list({setting_text(run["setting"]): run["setting"] for run in [default, *best.values()]}.values())
@@ -179,7 +183,7 @@ def measure(case: Case, spectrum: str, rank: int, dtype: str, chosen: argparse.N
     }  # fmt: skip
 
 
-def first_runs(contest: Contest, patience: float) -> tuple[dict[str, Run], dict[str, list[Run]]]:
+def first_runs(contest: Contest, patience: float, until: float) -> tuple[dict[str, Run], dict[str, list[Run]]]:
     """Run every peer's bars, then the rest of its ladder in the environment that was best for it (S1)."""
     found: dict[str, Run] = {}
     for bar in contest.bars:
@@ -196,7 +200,7 @@ def first_runs(contest: Contest, patience: float) -> tuple[dict[str, Run], dict[
         curves[name] = [found[bar.name] for bar in kept if bar.environment == fastest.environment]
         done = [run["setting"] for run in curves[name]]
         for setting in PEERS[name].ladder:
-            if setting not in done and found[fastest.name]["seconds"] < patience:
+            if setting not in done and found[fastest.name]["seconds"] < patience and time.perf_counter() < until:
                 run = contest.run(fastest, setting)
                 curves[name] += [run] if "failed" not in run else []
     return found, curves
@@ -215,6 +219,9 @@ def rounds(
         del jobs[slowest]
     jobs |= {setting_text(rung): (None, rung) for rung in rungs}
     order = list(jobs)
+    if not contest.quick:  # three rounds at least, five where the time of a case lasts
+        once = sum(found[name]["seconds"] for name in order if name in found)
+        count = max(min(count, 3), min(count, int(left / (once + 1e-9))))
     times |= {name: [] for name in order}
     for turn in range(count):
         shift = turn * len(order) // count
