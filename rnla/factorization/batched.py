@@ -227,11 +227,6 @@ def _back(x: Any, batch: tuple[int, ...]) -> Any:
     return namespace_of(x).reshape(x, (*batch, *(int(side) for side in x.shape[1:])))
 
 
-def _as_found(found: StackedFactors, ranks: Array, width: int) -> StackedFactors:
-    del ranks, width
-    return found
-
-
 def _complete_svd(stack: Stack) -> StackedFactors:
     u, s, vh = stacked_svd(stack.whole())
     return StackedFactors(s, u, adjoint(vh))
@@ -269,13 +264,14 @@ class _SVD(_FromSVD):
     __slots__ = ()
 
     def finish(self, found: StackedFactors, ranks: Array, width: int) -> StackedFactors:
-        return _as_found(found, ranks, width)
+        del ranks
+        u, vh = fix_signs(found.left[:, :, :width], adjoint(found.right[:, :, :width]))
+        return StackedFactors(found.values[:, :width], u, adjoint(vh))
 
     def build(self, found: StackedFactors, exponents: Array, common: dict[str, Any]) -> BatchedSVDResult:
-        u, vh = fix_signs(found.left, adjoint(found.right))
         batch = common["error"].value.shape
         s = unscaled_items(found.values, exponents)
-        return BatchedSVDResult(_back(u, batch), _back(s, batch), _back(vh, batch), **common)
+        return BatchedSVDResult(_back(found.left, batch), _back(s, batch), _back(adjoint(found.right), batch), **common)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -312,12 +308,14 @@ class _Eigh:
         return StackedFactors(xp.take_along_axis(w, order, axis=1), xp.take_along_axis(v, index, axis=2), None)
 
     def finish(self, found: StackedFactors, ranks: Array, width: int) -> StackedFactors:
-        return _as_found(found, ranks, width)
+        del ranks
+        v = found.left[:, :, :width]
+        return StackedFactors(found.values[:, :width], fix_signs(v, adjoint(v))[0], None)
 
     def build(self, found: StackedFactors, exponents: Array, common: dict[str, Any]) -> BatchedEighResult:
-        v, _ = fix_signs(found.left, adjoint(found.left))
         batch = common["error"].value.shape
-        return BatchedEighResult(_back(unscaled_items(found.values, exponents), batch), _back(v, batch), **common)
+        w = unscaled_items(found.values, exponents)
+        return BatchedEighResult(_back(w, batch), _back(found.left, batch), **common)
 
 
 class _QR(_FromSVD):

@@ -7,6 +7,7 @@ the ranks and the assembly in one shape are written here once.
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -14,21 +15,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rnla._kernels.threads import even_ranges, run
+from rnla._kernels.threads import run
 from rnla._xp.linalg import cast, eps_of, host_values, zeros
 from rnla._xp.namespace import backend_name, device_of, from_host, is_numpy, namespace_of
 from rnla._xp.stacked import take_items
 from rnla.config import fixed_settings, get_config
 from rnla.error.stacked import Asked, certificates, complete_residuals, projected_residuals
-from rnla.errors import BudgetError, InputError, NonFiniteError, RankWarning, ToleranceNotMet
+from rnla.errors import NonFiniteError, RankWarning, ToleranceNotMet
+from rnla.factorization.stacked_plan import item_ranges, plan_of_items, require_room, sizes_of_bases
 from rnla.iterate import tick, watching
-from rnla.operators.dense import Dense
-from rnla.operators.ledger import Ledger
 from rnla.operators.stack import Stack, as_stack, naming_all
-from rnla.planner import Plan, make_plan
-from rnla.rangefinder import Adaptive, FullSVD, GramEigh, SubspaceIteration, TallQR
+from rnla.planner import Plan
+from rnla.rangefinder import GramEigh
 from rnla.rangefinder.protocols import shorter_space
-from rnla.rangefinder.stacked import check_rowwise, stacked_subspace_iteration, stacked_test_matrix
+from rnla.rangefinder.stacked import stacked_gram, stacked_subspace_iteration, stacked_test_matrix
 from rnla.request import Request, read_request
 from rnla.results import Report, Status
 from rnla.results.batched_result import BatchedErrors, StackedFactors
@@ -38,10 +38,6 @@ from rnla.working import working
 __all__ = ["StackProblem", "run_stack", "unscaled_items"]
 
 Array = np.ndarray[Any, Any]
-_PARTS = 16
-"""Ranges that the items are cut in, on the host; a multiple of usual thread counts."""
-_FIRST_SIZE = 16
-"""Columns of the first basis where a tolerance decides."""
 
 
 class StackProblem(Protocol):
@@ -95,7 +91,6 @@ class _Work:
     problem: StackProblem
     request: Request
     key: Key
-    part: Any
     plan: Plan
 
     @property
@@ -104,7 +99,10 @@ class _Work:
 
     def passes(self, size: int | None) -> int:
         """Return the stacked products that a basis takes, or 1 for a complete factorization."""
-        return 1 if size is None else 2 * (self.part.power_iterations + 1) + 1
+        method: Any = self.plan.method
+        if isinstance(method, GramEigh):
+            return 1 if size is None else 2
+        return 1 if size is None else 2 * (method.power_iterations + 1) + 1
 
     def piece(self, index: Array, size: int | None) -> _Piece:
         """Factor the items with these places, ascending, on bases of `size` columns, or completely (S3)."""
@@ -113,24 +111,36 @@ class _Work:
         some = self.array[int(index[0]) : int(index[-1]) + 1, :, :] if consecutive else take_items(self.array, index)
         stack = Stack(some, self.dtype, index, self.batch)
         beside = self.problem.left_out(stack)
-        m, n = self.sides
+        resolved: Array | None = None
         if size is None:
             found = self.problem.complete(stack)
             residuals = complete_residuals(stack, found, beside, self.request.tol)
         else:
-            space = shorter_space((m, n), self.part.space)
-            omega = stacked_test_matrix(self.part.sketch, self.key, stack, index, n if space == "row" else m, size)
-            x, y = stacked_subspace_iteration(stack, space, omega, self.part.power_iterations)
+            x, y, space, resolved = self._basis(stack, index, size)
             found = self.problem.project(x, y, space)
             residuals = projected_residuals(stack, found, size)
         asked = Asked(self.request.rank, self.request.tol, self.request.norm, self.problem.two_sided, size)
         table = certificates(host_values(found.values), stack, residuals, asked)
+        table["enough"] = table["enough"] if resolved is None else resolved
         width = int(found.values.shape[1])
         width = width if self.request.rank is None else min(width, self.request.rank)
         done = self.problem.finish(found, table["rank"], width)
         table["passes"] = self.passes(size) + (residuals[2] == "the explicit residual").astype(np.int64)
         keep = int(table["rank"].max(initial=0))
         return _Piece(index, _each(done, lambda x: x[..., :keep]), table)
+
+    def _basis(self, stack: Stack, index: Array, size: int) -> tuple[Any, Any, str, Array | None]:
+        """Return bases, their images, the space of both, and for which items they will do where they know."""
+        (m, n), method = self.sides, self.plan.method
+        if isinstance(method, GramEigh):
+            space = "row" if m >= n else "column"
+            x, y, resolved = stacked_gram(stack, space, size)
+            return x, y, space, resolved
+        part: Any = method
+        space = shorter_space((m, n), part.space)
+        omega = stacked_test_matrix(part.sketch, self.key, stack, index, n if space == "row" else m, size)
+        x, y = stacked_subspace_iteration(stack, space, omega, part.power_iterations)
+        return x, y, space, None
 
 
 def _each(found: StackedFactors, change: Callable[[Any], Any], pivots: Callable[[Any], Any] | None = None) -> Any:
@@ -161,43 +171,16 @@ def run_stack(A: Any, problem: StackProblem, asked: dict[str, Any], rng: Any) ->
         (m, n), dtype, asked["rank"], asked["tol"], asked["norm"], asked["oversampling"], asked["power_iterations"],
         asked["sketch"], asked["method"], asked["on_failure"], asked["energy"],
     )  # fmt: skip
-    if request.part is not None and not isinstance(request.part, (FullSVD, SubspaceIteration, Adaptive)):
-        raise InputError(
-            f"a stack takes method=FullSVD(), SubspaceIteration() or Adaptive(), got {type(request.part).__name__}"
-        )
     with fixed_settings():
-        one = Dense(np.broadcast_to(np.zeros((), dtype=dtype), (m, n)), dtype)
-        plan = make_plan(Ledger(one), request)
-        part: Any = None if isinstance(plan.method, (FullSVD, GramEigh, TallQR)) else plan.method
-        if part is not None:
-            check_rowwise(part.sketch)
-            if getattr(part, "start", None) is not None:
-                raise InputError("start= holds columns for one matrix; a stack takes none")
-        work = _Work(array, dtype, batch, problem, request, key, part, plan)
-        _require_room(work)
+        plan = plan_of_items((m, n), dtype, request, two_sided=problem.two_sided)
+        require_room(int(array.shape[0]), (m, n), plan, request)
+        work = _Work(array, dtype, batch, problem, request, key, plan)
         with watching(None) as watch, working(namespace_of(array), dtype, 0.0):
             watch.stage = "factoring a stack"
             pieces, rounds = _pieces(work)
             result = _assembled(A, work, pieces, rounds, started)
     _raise_or_warn(request, result)
     return result
-
-
-def _sizes(work: _Work) -> list[int | None]:
-    """Return the sizes of the bases to try in turn; None is the complete factorization (S1, S4)."""
-    if work.part is None:
-        return [None]
-    short, request = min(work.sides), work.request
-    if request.tol is None:
-        assert work.plan.size is not None
-        return [work.plan.size if work.plan.size < short else None]
-    limit = short if request.rank is None else work.plan.limit
-    size = _FIRST_SIZE if not isinstance(work.part, Adaptive) else max(1, work.part.block_size)
-    sizes: list[int | None] = []
-    while size < min(limit, (short + 1) // 2):
-        sizes.append(size)
-        size *= 2
-    return [*sizes, limit if 2 * limit < short else None]
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -220,9 +203,10 @@ def _pieces(work: _Work) -> tuple[list[_Piece], _Rounds]:
     on_host = is_numpy(namespace_of(work.array))
     threads = get_config().threads if on_host else 1
     allowed = get_config().max_passes
-    sizes = _sizes(work)
+    sizes = sizes_of_bases(work.sides, work.plan, work.request)
+    item = math.prod(work.sides) * work.dtype.itemsize
     for place, size in enumerate(sizes):
-        ranges = even_ranges(len(waiting), _PARTS if on_host else 1)
+        ranges = item_ranges(len(waiting), item) if on_host else [slice(len(waiting))]
         items = [(waiting[part], size) for part in ranges]
         with naming_all(work.array, work.batch):
             made = run(lambda item: work.piece(*item), items, threads)
@@ -360,22 +344,6 @@ def _report(A: Any, work: _Work, rounds: _Rounds, table: dict[str, Array], k: in
         numerical_rank=min(k, int(table["numerical"].min(initial=k))), deterministic=is_numpy(xp),
         seconds=time.perf_counter() - started, notes=notes,
     )  # fmt: skip
-
-
-def _require_room(work: _Work) -> None:
-    """Raise `BudgetError` where the factors and what the tasks hold at a time do not fit."""
-    count, (m, n) = int(work.array.shape[0]), work.sides
-    size = max((min(m, n) if s is None else s) for s in _sizes(work)) if min(m, n) else 0
-    rank = size if work.request.rank is None else work.request.rank
-    at_once = -(-count // _PARTS) * min(get_config().threads, _PARTS)
-    whole = 3 * m * n if work.part is None or work.request.tol is not None else 0
-    needed = work.dtype.itemsize * (2 * count * (m + n + 1) * rank + at_once * (whole + 5 * (m + n) * size))
-    budget = get_config().budget()
-    if needed > budget:
-        raise BudgetError(
-            f"a stack of {count} matrices {m} x {n} needs about {needed} bytes and the memory budget is {budget}; pass "
-            f"fewer items at a time, ask for a smaller rank, or set memory_budget to at least {needed}"
-        )
 
 
 def _raise_or_warn(request: Request, result: Any) -> None:

@@ -6,6 +6,9 @@ rows [i r, (i + 1) r) of one tall test matrix with r rows an item.  So its numbe
 and on the key alone, and those of item 0 are those of the single matrix with the same key.
 
 Cost: 2 (q + 1) + 1 stacked products, q + 1 stacked QR factorizations.
+
+`stacked_gram` is `rnla.rangefinder.short_side.GramEigh` for every item, but that it says which items the squared values
+do not resolve, so that the caller may treat those apart.
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.stacked import qr, take_items
+from rnla._xp.linalg import adjoint, eps_of, host_values
+from rnla._xp.stacked import eigh, qr, take_items
 from rnla.errors import InputError
 from rnla.operators.stack import Stack
 from rnla.rng import Key
 from rnla.sketch import Gaussian, Rademacher, SparseSign, TestMatrix
 
-__all__ = ["check_rowwise", "stacked_subspace_iteration", "stacked_test_matrix"]
+__all__ = ["check_rowwise", "stacked_gram", "stacked_subspace_iteration", "stacked_test_matrix"]
 
 Array = np.ndarray[Any, Any]
 
@@ -54,3 +58,23 @@ def stacked_subspace_iteration(stack: Stack, space: str, omega: Any, power_itera
     for _ in range(power_iterations + 1):
         x = qr(back(forward(x)))[0]
     return x, forward(x)
+
+
+def stacked_gram(stack: Stack, space: str, size: int) -> tuple[Any, Any, Array]:
+    """Return leading eigenvectors X of every Gram matrix, the images A X, and which items these resolve.
+
+    Parameters
+    ----------
+    stack : Stack
+    space : {"row", "column"}
+        That of the shorter side.
+    size : int
+        Columns, below the shorter side.
+    """
+    whole = stack.whole()
+    w, v = eigh(adjoint(whole) @ whole if space == "row" else whole @ adjoint(whole))
+    x = stack.xp.flip(v, axis=2)[:, :, :size]
+    values = host_values(w)[:, ::-1]
+    # Directions are resolved while their square is well above rounding in the square of the largest.
+    resolved = values[:, size - 1] >= 1e3 * eps_of(stack.dtype) * values[:, 0]
+    return x, (stack.matmat if space == "row" else stack.rmatmat)(x), resolved

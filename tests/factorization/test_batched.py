@@ -17,6 +17,7 @@ import pytest
 import rnla
 from rnla._xp.namespace import to_host
 from rnla._xp.stacked import pivoted_qr
+from rnla.factorization.stacked_plan import item_ranges
 from rnla.operators.stack import is_stack
 from rnla.testing import SPECTRA, haar, matrix, optimal_error, spectrum
 
@@ -240,7 +241,7 @@ def calls(function: Any, A: Array, **request: Any) -> Counter[str]:
         elif event == "c_call":
             seen[f"c:{getattr(arg, '__qualname__', arg)}"] += 1
 
-    with rnla.config_context(threads=1):
+    with rnla.config_context(threads=1, memory_budget="1G"):  # a budget, so that the system is not asked for one
         quiet(function, A, rng=0, **request)  # imports and caches
         sys.setprofile(profile)
         try:
@@ -266,6 +267,47 @@ def test_the_number_of_calls_does_not_depend_on_the_number_of_items(function: An
     few, many = (calls(function, np.broadcast_to(item, (count, 24, 24)), **request_) for count in (1600, 3200))
     assert sum(few.values()) > 100
     assert {name: (few[name], many[name]) for name in few | many if few[name] != many[name]} == {}
+
+
+def test_large_stacks_are_cut_in_ranges_of_fixed_bytes() -> None:
+    """Ranges depend on how many items there are and how large, and cover them in order."""
+    assert len(item_ranges(1000, 100)) == 16
+    ranges = item_ranges(1000, 160_000)
+    assert len(ranges) == math.ceil(1000 * 160_000 / (1 << 22))
+    assert [i for each in ranges for i in range(each.start, each.stop)] == list(range(1000))
+    assert len(item_ranges(3, 1 << 30)) == 3
+
+
+# ---------------------------------------------------------------------------------------------------- Gram matrices
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(90, 40), (40, 90), (40, 40)])
+def test_gram_matrices_serve_what_they_resolve_and_lapack_the_rest(shape: tuple[int, int], dtype: str) -> None:
+    """Item 1 falls to 1e-9 of its largest value within the rank, which a squared matrix does not hold; 2 is zero."""
+    rank, eps = 6, np.finfo(dtype).eps
+    A = np.stack([haar(m, n, dtype=dtype, rng=i) for i, (m, n) in enumerate([shape] * 4)])
+    slow = 0.9 ** np.arange(40.0)
+    values = np.stack([slow, 1e-2 ** np.arange(40.0), np.zeros(40), 3e18 * slow if eps > 1e-10 else 1e200 * slow])
+    u, _, vh = np.linalg.svd(A, full_matrices=False)
+    A = ((u * values[:, None, :]) @ vh).astype(dtype)
+    result = quiet(rnla.svd, A, rank)
+    assert isinstance(result.report.plan.method, rnla.GramEigh)
+    assert result.error.method[1] == "a complete basis"
+    assert set(result.error.method[[0, 3]]) == {"the Frobenius identity"}
+    assert result.report.blocks == (rank, 40)
+    scale = np.where(values[:, :1] > 0, values[:, :1], 1.0)
+    assert np.abs(result.s / scale - values[:, :rank] / scale).max() <= 60 * eps
+    assert_certified(A[:3], quiet(rnla.svd, A[:3], rank, method=result.report.plan.method))
+    for Q in (result.U, result.Vh.conj().swapaxes(1, 2)):
+        wide = Q.astype(np.complex128)
+        assert np.abs(wide.conj().swapaxes(1, 2) @ wide - np.eye(rank)).max() <= 60 * eps
+
+
+def test_gram_matrices_are_for_ranks_of_general_matrices() -> None:
+    A = spectra(60, 30)
+    for asked in ({"tol": 0.1}, {"rank": 30}):
+        assert isinstance(quiet(rnla.svd, A, method=rnla.GramEigh(), **asked).report.plan.method, rnla.FullSVD)
+    square = quiet(rnla.eigh, hermitian(20), 3, method=rnla.GramEigh())
+    assert square.report.plan.method == rnla.FullSVD(hermitian=True)
 
 
 # ------------------------------------------------------------------------------------------------------ hard items
@@ -440,7 +482,7 @@ def test_arguments_are_checked_before_any_work() -> None:
         ({"rank": 1.5}, rnla.DTypeError, "integer"),
         ({"tol": 1e-20}, rnla.InputError, "below what"),
         ({"rank": 1, "norm": "nuclear"}, rnla.InputError, "norm="),
-        ({"rank": 1, "method": rnla.GramEigh()}, rnla.InputError, "a stack takes method="),
+        ({"rank": 1, "method": rnla.TallQR()}, rnla.InputError, "a stack takes method="),
         ({"rank": 1, "sketch": "srtt"}, rnla.InputError, "rows stand alone"),
         ({"rank": 1, "on_failure": "x"}, rnla.InputError, "on_failure"),
         ({"rank": 1, "method": "x"}, rnla.DTypeError, "method must be a part"),
