@@ -288,6 +288,8 @@ class Process:
             assert self.process.stdin is not None
             self.process.stdin.close()
         self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def main() -> None:

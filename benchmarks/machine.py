@@ -65,8 +65,11 @@ def raise_priority() -> bool:
 
     Pools of threads that wait for one another at barriers, as those of torch and OpenBLAS do, become ten times
     slower beside a process that uses a few percent of their processors.  With the priority, what runs beside at
-    normal or low priority gets what is idle.  Usually only root may have it.
+    normal or low priority gets what is idle.  Usually only root may have it.  RNLA_BENCHMARK_PRIORITY=0 leaves all
+    as it is.
     """
+    if os.environ.get("RNLA_BENCHMARK_PRIORITY") == "0":
+        return False
     try:
         threads = [int(name) for name in os.listdir("/proc/self/task")]
         for thread in threads:

@@ -1,0 +1,81 @@
+"""Each question runs at a small size, saves what it found, and its answers are right; times are not judged."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import eigenpairs, error_vs_passes, first_call, kernel_matrix, selection, threads, tolerance
+
+pytest.importorskip("sklearn")
+
+
+def run(module: Any, folder: Path, *more: str) -> dict[str, Any]:
+    """Run a module and return what it saved."""
+    module.main(["--quick", "--rounds", "1", "--threads", "1", "--out", str(folder), *more])
+    name = module.__name__.rsplit(".", 1)[1]
+    saved = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    assert saved["about"]["threads"] == 1
+    return saved["results"]  # type: ignore[no-any-return]
+
+
+def test_eigenpairs(tmp_path: Path) -> None:
+    found = run(eigenpairs, tmp_path)["slow-6"]
+    exact = found["rows"]["scipy eigsh"]
+    assert exact["error"] < 1e-10
+    assert exact["our error"] <= eigenpairs.EXACT
+    assert all(row["our error"] <= row["bar"] for row in found["rows"].values() if row["ours"])
+
+
+def test_selection(tmp_path: Path) -> None:
+    """No choice of columns is better than the best of the rank, and ours is within two percent of the peer's."""
+    found = run(selection, tmp_path)["slow-6"]
+    assert all(row["error"] >= 1 for row in found["rows"].values())
+    assert found["rows"][found["chosen"]]["error"] <= found["bar"]
+    assert found["bar"] == pytest.approx(1.02 * found["rows"]["interp_decomp"]["error"], rel=1e-6)
+
+
+def test_tolerance(tmp_path: Path) -> None:
+    """The least rank by Eckart and Young is a bound that no answer beats."""
+    found = run(tolerance, tmp_path, "--tol", "0.1")["fast-0.1"]
+    assert found["error"] <= 0.1
+    assert found["optimal rank"] <= found["rank"] <= found["optimal rank"] + 4
+    assert found["told by"]
+
+
+def test_kernel_matrix(tmp_path: Path) -> None:
+    """All three leave a part of the trace, pivoting no more than twice what the others leave."""
+    found = run(kernel_matrix, tmp_path)["30"]["rows"]
+    assert {row["rank"] for row in found.values()} == {30}
+    assert all(0 < row["error"] < 1 for row in found.values())
+    assert found["rnla.cholesky"]["error"] < 2 * min(row["error"] for row in found.values())
+
+
+def test_threads(tmp_path: Path) -> None:
+    found = run(threads, tmp_path)["square"]
+    assert found["same bits"]
+    assert found["limits restored"]
+
+
+@pytest.mark.subprocess
+def test_first_call(tmp_path: Path) -> None:
+    found = run(first_call, tmp_path)
+    assert set(found) == {"warm", "cold"}
+    assert all(row["more"] == pytest.approx(row["first"] - row["steady"]) for row in found.values())
+
+
+def test_error_vs_passes(tmp_path: Path) -> None:
+    """Each finder comes near the best answer with passes enough, and the peers' formula of passes is its own."""
+    found = run(error_vs_passes, tmp_path)["square-slow-8"]
+    for name in ("SubspaceIteration", "BlockKrylov, blocks of 6", "sklearn"):
+        points = found[name]
+        assert points[0]["value"] > 1e-3
+        assert points[-1]["value"] < 1e-9
+        assert all(a["passes"] < b["passes"] for a, b in itertools.pairwise(points))
+    assert found["sklearn"][2] == {**found["sklearn"][2], "passes": 6, "products": 108}
+    assert found["propack"][0]["value"] < 1e-12
+    assert found["propack"][0]["products"] >= 16
