@@ -5,16 +5,16 @@ readings of it as possible.
 
 S1  The rows are cut in blocks: as many as the memory budget allows, no more than a fraction of a
     second's work, along the edges of the store's chunks where it has chunks.
-S2  One thread reads the next block of a store while this one is multiplied.  Not for mapped files: the
-    system reads ahead by itself, and neither a thread that touches pages nor advice made it faster.
+S2  The next blocks are read while this one is multiplied: those of a store by a thread, those of a mapped file
+    that are not in memory past the system's cache (`rnla.operators.readahead`).
 S3  The first full pass gathers the norm and looks for entries that are not finite, each block before
     it enters a product.
 S4  A block is multiplied while it is in memory: A X and, for the normal product, the adjoint of the
     block times that, so that AᴴA X costs one pass.
 
-A mapped file in the compute dtype is never copied: BLAS reads its pages in place, and they are the
-system's to keep or to drop, not anonymous memory.  Everything else counts against the budget, of
-which blocks take half at most; the thin arrays live in the other half.
+What is in memory of a mapped file in the compute dtype is not copied: products read its pages in place, and they
+are the system's to keep or to drop, not anonymous memory.  Everything else, the buffers of what is read ahead
+too, counts against the budget, of which blocks take half at most; the thin arrays live in the other half.
 
 Sums over blocks run in order, in double precision, so the bits depend on the cut but not on threads.
 """
@@ -36,7 +36,9 @@ from rnla._xp.namespace import NUMPY
 from rnla.config import get_config
 from rnla.errors import BudgetError, DTypeError, InputError, NonFiniteError, OperatorError
 from rnla.iterate import tick
+from rnla.operators.file_rows import FileRows
 from rnla.operators.protocols import Magnitude
+from rnla.operators.readahead import BUFFERS, ReadAhead
 from rnla.operators.scan import BlockScan
 from rnla.operators.sources import STRIPE_BYTES, Transposed, along_chunks, chunk_bytes, chunk_heights
 
@@ -44,8 +46,10 @@ __all__ = ["RowBlocks"]
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_BYTES = 1 << 26
+BLOCK_BYTES = 1 << 25
 """Bytes of a block at most: well under a second to multiply, so that deadlines and Ctrl-C are heard."""
+AHEAD_BYTES = 1 << 20
+"""Bytes of a block at least for it to be fetched from a file by itself: smaller pieces keep no disk busy."""
 _SCAN_BYTES = 1 << 22  # looked at together: what the search needs on the side stays small
 
 
@@ -76,6 +80,7 @@ class RowBlocks:
     """
 
     __slots__ = (
+        "_ahead",
         "_chunk_bytes",
         "_chunks",
         "_in_place",
@@ -100,6 +105,8 @@ class RowBlocks:
         # A view of the base class: slices of a memmap are memmaps, each with costs of its own.
         self._source = np.asarray(source) if isinstance(source, np.ndarray) else source
         self._in_place = isinstance(source, np.ndarray) and products.readable_in_place(source, dtype)
+        file_rows = FileRows.of(source) if isinstance(source, np.ndarray) else None
+        self._ahead = None if file_rows is None else ReadAhead(file_rows, shape, source.dtype)
         self._chunks = chunk_heights(source, 0)
         self._chunk_bytes = chunk_bytes(source)  # decoded whole, however few of its rows are asked for
         self._side = side
@@ -155,14 +162,16 @@ class RowBlocks:
         BudgetError
             If not even one row fits in the memory budget.
         """
-        cut = self._cut()
+        ahead = self._ahead is not None and self._room_ahead()
+        cut = self._cut(ahead)
         scan = BlockScan(self.dtype) if self._magnitude is None else None
-        with contextlib.closing(self._blocks(cut)) as blocks:
-            for rows, block in zip(cut, blocks, strict=True):
+        with contextlib.closing(self._blocks(cut, ahead)) as blocks:
+            for rows in cut:
+                block = next(blocks)
                 if scan is not None:
                     self._see(scan, rows.start, block)
                 yield rows, block
-                del block
+                del block  # so that its buffer can be filled again
                 if rows.stop < self.shape[0]:
                     tick(rows.stop / self.shape[0])
         if scan is not None:
@@ -185,45 +194,26 @@ class RowBlocks:
     def _multiply(self, block: Array, x: Array | None, y: Array, total: Array | None = None) -> None:
         """Write the block times `x` to `y` unless that is there already; add the adjoint times `y` to `total`."""
         threads = get_config().threads
-        tiles = [] if total is None else self._tiles(block, y.shape[1])
-        if total is None or not tiles:
-            if x is not None:
-                y[...] = products.product(block, x, self.dtype, threads)
-            if total is not None:
-                total += products.adjoint_product(block, y, self.dtype, threads)
+        if x is not None and total is not None and products.has_contiguous_rows(block):
+            term, y[...] = products.normal_product(block, x, self.dtype, threads)
+            total += term
             return
-
-        def partial(rows: slice) -> Array:
-            tile, part = block[rows], y[rows]
-            if x is not None:
-                np.matmul(tile, x, out=part)
-            return tile.T @ part if self.dtype.kind != "c" else (tile.T @ part.conj()).conj()
-
-        for one in run(partial, tiles, threads):
-            total += one
-
-    def _tiles(self, block: Array, width: int) -> list[slice]:
-        """Cut a tall block in tiles of rows whose adjoint products are summed; empty where these would be large.
-
-        A tile is then still in cache when it is read the second time, and BLAS does not meet the narrow
-        slices that a cut by columns makes of a narrow matrix.
-        """
-        m, n = block.shape
-        tiles = products.tile_ranges(m, n, width, self.dtype.itemsize, in_place=True)
-        large = len(tiles) * n * width * self.dtype.itemsize > min(block.nbytes // 4, get_config().budget() // 8)
-        return [] if large else tiles
+        if x is not None:
+            y[...] = products.product(block, x, self.dtype, threads)
+        if total is not None:
+            total += products.adjoint_product(block, y, self.dtype, threads)
 
     def _accumulator(self, width: int) -> Array:
         double = np.complex128 if self.dtype.kind == "c" else np.float64
         return np.zeros((self.shape[1], width), dtype=double)
 
     # ------------------------------------------------------------------------------------ S1: the cut
-    def _cut(self) -> list[slice]:
+    def _cut(self, ahead: bool) -> list[slice]:
         m, n = self.shape
         if m == 0:
             return []
         row = max(1, n * self.dtype.itemsize)
-        charge = self._row_charge()
+        charge = self._row_charge() + (self._ahead_charge() if ahead else 0)
         budget = get_config().budget()
         least = max(charge, self._chunk_bytes)
         if 2 * least > budget:
@@ -237,6 +227,17 @@ class RowBlocks:
         if self._chunks is None:
             return even_ranges(m, -(-m // height))
         return along_chunks(m, height, max(height, min(fits, STRIPE_BYTES // row)), self._chunks)
+
+    def _room_ahead(self) -> bool:
+        """Whether the budget has room for buffers of blocks that are worth reading by themselves."""
+        assert self._ahead is not None
+        fits = get_config().budget() // 2 // max(1, self._row_charge() + self._ahead_charge())
+        return fits * self._ahead.pitch >= min(AHEAD_BYTES, BLOCK_BYTES)
+
+    def _ahead_charge(self) -> int:
+        """Bytes that each row of a block's height takes in buffers."""
+        assert self._ahead is not None
+        return BUFFERS * self._ahead.pitch
 
     def _row_charge(self) -> int:
         """Bytes of anonymous memory that each row of a block's height takes, at the worst moment."""
@@ -252,8 +253,16 @@ class RowBlocks:
         return self.shape[1] * blocks
 
     # ---------------------------------------------------------------------------------- S2: reading
-    def _blocks(self, cut: Sequence[slice]) -> Generator[Array]:
-        """Yield the blocks; with read-ahead, at most one more than the consumer holds is under way."""
+    def _blocks(self, cut: Sequence[slice], ahead: bool) -> Generator[Array]:
+        """Yield the blocks, while the next ones are being read."""
+        if ahead and self._ahead is not None:
+            with contextlib.closing(self._ahead.blocks(cut)) as fetched:
+                for rows in cut:
+                    with self._named(rows):
+                        raw = next(fetched)
+                    yield self._read(rows) if raw is None else self._converted(rows, raw)
+                    del raw
+            return
         if isinstance(self._source, np.ndarray) or len(cut) == 1:
             for rows in cut:
                 yield self._read(rows)
@@ -270,24 +279,38 @@ class RowBlocks:
                 yield block
                 del block
 
+    def _place(self, rows: slice) -> str:
+        return f"{self._side} {rows.start} to {rows.stop - 1}"
+
+    @contextlib.contextmanager
+    def _named(self, rows: slice) -> Generator[None]:
+        """Let an error tell which rows were being read."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"raised while {self._place(rows)} of the matrix were read")
+            raise
+
     def _read(self, rows: slice) -> Array:
         """Return one block in the compute dtype, in a layout that BLAS reads."""
-        place = f"{self._side} {rows.start} to {rows.stop - 1}"
-        try:
+        with self._named(rows):
             raw = np.asanyarray(self._source[rows])
-        except Exception as error:
-            error.add_note(f"raised while {place} of the matrix were read")
-            raise
+        return self._converted(rows, raw)
+
+    def _converted(self, rows: slice, raw: Array) -> Array:
+        """Return what was read in the compute dtype, in a layout that BLAS reads."""
         if raw.shape != (rows.stop - rows.start, self.shape[1]):
             raise OperatorError(
-                f"the source gave shape {raw.shape} for {place} of a matrix of shape {self.shape}; "
+                f"the source gave shape {raw.shape} for {self._place(rows)} of a matrix of shape {self.shape}; "
                 "slices of rows must be whole"
             )
         masked = np.ma.is_masked(raw)
         raw = np.asarray(raw)
         if masked or not np.can_cast(raw.dtype, self.dtype, "same_kind"):
             found = "masked entries" if masked else str(raw.dtype)
-            raise DTypeError(f"the source gave {found} for {place}, which {self.dtype} cannot hold; convert it first")
+            raise DTypeError(
+                f"the source gave {found} for {self._place(rows)}, which {self.dtype} cannot hold; convert it first"
+            )
         if products.readable_in_place(raw, self.dtype):
             return raw
         block = np.empty(raw.shape, dtype=self.dtype)
