@@ -235,6 +235,8 @@ class CenteredSparse(_Centered):
 
     __slots__ = ()
 
+    kernel_families = Sparse.kernel_families
+
     def matmat(self, x: Any) -> Any:
         """Return B X."""
         x = self.centering.before(x)

@@ -1,18 +1,19 @@
 """SciPy sparse matrices and arrays as operators; never densified.
 
 The matrix is held in canonical CSR.  The product with the adjoint reads a transposed copy in CSR,
-made when it is first asked for if the memory budget has room for it beside the thin arrays, because
-gathering is several times faster than scattering; without room it scatters.
+made when it is first asked for if the memory budget has room for it beside the thin arrays: to gather
+by it is so much faster than to scatter that making the copy costs less than the first product saves,
+from about eight columns on.  Without room it scatters.
 """
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 
-from rnla._kernels.threads import even_ranges, run
+from rnla._kernels import sparse_products
+from rnla._kernels.sparse_products import SparseRows, transposed
 from rnla.config import get_config
 from rnla.errors import IntegrityError, NonFiniteError
 from rnla.operators.protocols import Magnitude
@@ -21,7 +22,6 @@ from rnla.operators.scan import BlockScan
 __all__ = ["Sparse", "check_structure"]
 
 _SCAN = 1 << 20  # entries looked at together
-_PARTS = 16
 
 
 def check_structure(matrix: Any) -> None:
@@ -73,7 +73,10 @@ class Sparse:
         Bytes that a transposed copy may take, as the driver's plan leaves them; None: half of the budget.
     """
 
-    __slots__ = ("_adjoint", "_blocks", "_csr", "_magnitude", "copies", "device", "dtype", "room", "shape", "xp")
+    __slots__ = ("_adjoint", "_csr", "_magnitude", "_rows", "copies", "device", "dtype", "room", "shape", "xp")
+
+    kernel_families = (sparse_products.FAMILY,)
+    """Compiled kernels that its products gain from, beside those of all dense work."""
 
     def __init__(self, matrix: Any, dtype: np.dtype[Any]) -> None:
         import scipy.sparse
@@ -91,8 +94,8 @@ class Sparse:
         if matrix.format != "csr" or not np.shares_memory(csr.data, matrix.data):
             self.copies.append("canonical CSR")
         self._csr = csr
-        self._adjoint: Any = None
-        self._blocks: dict[str, list[tuple[slice, Any]]] = {}
+        self._rows = SparseRows(csr)
+        self._adjoint: SparseRows | None = None
         self._magnitude: Magnitude | None = None
         self.shape: tuple[int, int] = (int(csr.shape[0]), int(csr.shape[1]))
         self.dtype = dtype
@@ -116,24 +119,19 @@ class Sparse:
 
     def matmat(self, x: Any) -> Any:
         """Return A X."""
-        return self._multiply("direct", self._csr, np.ascontiguousarray(x, dtype=self.dtype))
+        return self._rows.multiply(np.asarray(x, dtype=self.dtype), get_config().threads)
 
     def rmatmat(self, y: Any) -> Any:
         """Return the adjoint of A times Y."""
-        y = np.ascontiguousarray(y, dtype=self.dtype)
+        y, config = np.asarray(y, dtype=self.dtype), get_config()
         if self._adjoint is None:
-            if self.nbytes <= (get_config().budget() // 2 if self.room is None else self.room):
-                # A copy of a view in CSC gives CSR of the transpose.
-                self._adjoint = self._csr.T.tocsr()
-                self.copies.append("transposed CSR")
-            else:
-                self._adjoint = self._csr.T
-        y = y.conj() if self.dtype.kind == "c" else y
-        if self._adjoint.format == "csr":
-            out = self._multiply("adjoint", self._adjoint, y)
-        else:
-            out = np.asarray(self._adjoint @ y)
-        return out.conj() if self.dtype.kind == "c" else out
+            if self.nbytes > (config.budget() // 2 if self.room is None else self.room):
+                turned = np.ascontiguousarray(y.conj() if self.dtype.kind == "c" else y)
+                out = np.asarray(self._csr.T @ turned)
+                return out.conj() if self.dtype.kind == "c" else out
+            self._adjoint = SparseRows(transposed(self._rows, config.threads))
+            self.copies.append("transposed CSR")
+        return self._adjoint.multiply(y, config.threads, conjugate=True)
 
     def rows(self, i: np.ndarray[Any, Any]) -> Any:
         """Return rows as a dense array."""
@@ -164,38 +162,3 @@ class Sparse:
                 ) from None
             self._magnitude = scan.magnitude()
         return self._magnitude
-
-    def _multiply(self, name: str, matrix: Any, x: Any) -> Any:
-        if name not in self._blocks:
-            parts = _PARTS if matrix.nnz > 50_000 else 1
-            self._blocks[name] = [(rows, _row_view(matrix, rows)) for rows in _balanced(matrix, parts)]
-        out = np.empty((matrix.shape[0], x.shape[1]), dtype=self.dtype)
-
-        def task(item: tuple[slice, Any]) -> None:
-            rows, block = item
-            out[rows] = block @ x
-
-        run(task, self._blocks[name], get_config().threads)
-        return out
-
-
-def _row_view(matrix: Any, rows: slice) -> Any:
-    """Return rows of a CSR matrix that share its memory, but for the row pointers."""
-    import scipy.sparse
-
-    first, last = int(matrix.indptr[rows.start]), int(matrix.indptr[rows.stop])
-    pointers = matrix.indptr[rows.start : rows.stop + 1] - matrix.indptr[rows.start]
-    # By assignment: the constructor copies arrays that are slices of larger ones.
-    view = scipy.sparse.csr_array((rows.stop - rows.start, matrix.shape[1]), dtype=matrix.dtype)
-    view.data, view.indices, view.indptr = matrix.data[first:last], matrix.indices[first:last], pointers
-    return view
-
-
-def _balanced(matrix: Any, parts: int) -> list[slice]:
-    """Cut the rows in ranges with about equally many stored entries."""
-    m = matrix.shape[0]
-    if parts == 1 or m < parts:
-        return even_ranges(m, 1) if m else []
-    targets = np.linspace(0, matrix.nnz, parts + 1)[1:-1]
-    cuts = [0, *np.searchsorted(matrix.indptr, targets).tolist(), m]
-    return [slice(a, b) for a, b in itertools.pairwise(cuts) if b > a]
