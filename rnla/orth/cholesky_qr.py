@@ -8,7 +8,8 @@ S2. G = X^H X; R1 = chol(G)^H; Q1 = X R1^{-1}.
 S3. G2 = Q1^H Q1; if norm(G2 - I)_F is not below 1/10, or a factor failed: fall back.
 S4. R2 = chol(G2)^H; Q = Q1 R2^{-1}; R = R2 R1 diag(powers).
 
-Cost: 8 p k^2 flops, all in products; two passes over the panel to form Gram matrices.
+Cost: 8 p k^2 flops, all in products, or half of that for k large, as the kernels leave out what is zero or known by
+symmetry; three readings of the panel: the product of S2 and the Gram matrix of S3 share one, and S4 is done in place.
 Guarantee: past S3 the condition number of Q1 is at most 1.2, so the second round leaves
 norm(Q^H Q - I) at a modest multiple of eps (the theorem of [yamamoto2015]_ needs cond(X) <= eps^-1/2 / 8
 only to ensure what S3 checks).  Gram matrices are summed over fixed row tiles, the sums
@@ -18,6 +19,8 @@ Differences from the paper: the column scaling of S1; the check of S3 instead of
 inverted (k by k, triangular) instead of solved with, which leaves norm(X - Q R) at up to 8 eps where
 Householder QR leaves 2 (measured at condition numbers near 1e7); Gram matrices of single precision
 panels are summed and factored in float64, though each tile's product is rounded in single precision.
+On the host no scaled copy is made where the squares of all norms are in the range of the numbers: the powers of two
+are divided out of the Gram matrix and out of the inverse triangle, which gives the same.
 """
 
 from __future__ import annotations
@@ -28,43 +31,29 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.products import product
-from rnla._kernels.threads import even_ranges, run
+from rnla._kernels import panels
+from rnla._kernels.threads import even_ranges
 from rnla._xp.linalg import adjoint, cast, cholesky, column_norms, eps_of, frobenius, host_values, inverse, is_complex
 from rnla._xp.namespace import device_of, from_host, has_float64, is_concrete, is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.orth.protocols import Orthonormalizer
 from rnla.orth.tsqr import TSQR
 
-__all__ = ["CholeskyQR2", "gram"]
+__all__ = ["CholeskyQR2", "gram", "in_range", "powers_near"]
 
-_TILE_ROWS = 4096
 _CLOSE_TO_IDENTITY = 0.1
+_TILE_ROWS = 4096
 
 
 def gram(x: Any) -> Any:
     """Return X^H X, summed over fixed row tiles in float64 where the device has it."""
-    xp = namespace_of(x)
-    rows = int(x.shape[0])
-    wide = _wide_dtype(x)
-    parts = even_ranges(rows, max(1, rows // _TILE_ROWS))
-    if is_numpy(xp):
-        groups = even_ranges(len(parts), 16)
-
-        def task(group: slice) -> Any:
-            total = None
-            for part in parts[group]:
-                tile = x[part]
-                term = (tile.conj().T @ tile).astype(wide, copy=False)
-                total = term if total is None else total + term
-            return total
-
-        sums = run(task, groups, get_config().threads if rows * x.shape[1] > 100_000 else 1)
-    else:
-        sums = [cast(adjoint(x[part, :]) @ x[part, :], wide) for part in parts]
-    total = sums[0]
-    for term in sums[1:]:
-        total = total + term
+    if isinstance(x, np.ndarray):
+        return panels.gram(x, get_config().threads)
+    rows, wide = int(x.shape[0]), _wide_dtype(x)
+    total = None
+    for part in even_ranges(rows, max(1, rows // _TILE_ROWS)):
+        term = cast(adjoint(x[part, :]) @ x[part, :], wide)
+        total = term if total is None else total + term
     return total
 
 
@@ -73,13 +62,6 @@ def _wide_dtype(x: Any) -> Any:
     if not has_float64(xp, device_of(x)):
         return x.dtype
     return xp.complex128 if is_complex(x.dtype) else xp.float64
-
-
-def _times(x: Any, small: Any) -> Any:
-    small = cast(small, x.dtype)
-    if is_numpy(namespace_of(x)):
-        return product(x, small, x.dtype, get_config().threads)
-    return x @ small
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,43 +87,87 @@ class CholeskyQR2:
         """Return (Q, R)."""
         if math.prod(x.shape) == 0:
             return self.fallback.factor(x)
-        attempt = self._attempt(x)
+        attempt = _in_place(x) if isinstance(x, np.ndarray) else None
+        attempt = _attempt(x) if attempt is None else attempt
         return self.fallback.factor(x) if attempt is None else attempt
 
-    def _attempt(self, x: Any) -> tuple[Any, Any] | None:
-        xp = namespace_of(x)
-        if is_concrete(x):
-            norms = host_values(column_norms(x))
-            if not np.all(np.isfinite(norms)) or not np.all(norms > 0):
-                return None
-            limit = 120 if eps_of(x.dtype) > 1e-10 else 1000  # both the powers and their inverses are normal numbers
-            powers = np.exp2(np.clip(np.round(np.log2(norms)), -limit, limit))
-        else:
-            powers = np.ones(int(x.shape[1]))
-        real = xp.float32 if "float32" in str(x.dtype) or "complex64" in str(x.dtype) else xp.float64
-        scales = cast(from_host(powers, xp, device_of(x)), real)
-        inverse_scales = cast(from_host(1.0 / powers, xp, device_of(x)), real)
-        scaled = x * cast(inverse_scales, x.dtype)[None, :]  # S1
-        first = self._round(scaled, check=False)  # S2
-        if first is None:
-            return None
-        second = self._round(first[0], check=True)  # S3, S4
-        if second is None:
-            return None
-        r = cast(second[1] @ first[1], x.dtype) * cast(scales, x.dtype)[None, :]
-        return second[0], r
 
-    @staticmethod
-    def _round(x: Any, *, check: bool) -> tuple[Any, Any] | None:
+def powers_near(norms: Any, dtype: Any) -> Any:
+    """Return the powers of two nearest to norms that they and their inverses are normal numbers."""
+    limit = 120 if eps_of(dtype) > 1e-10 else 1000
+    return np.exp2(np.clip(np.round(np.log2(norms)), -limit, limit))
+
+
+def in_range(norms: Any, dtype: Any) -> bool:
+    """Whether norms are such that neither products of the columns nor those with their inverses leave the range."""
+    low, high = (1e-10, 1e10) if eps_of(dtype) > 1e-10 else (1e-100, 1e100)
+    return bool(np.all((norms > low) & (norms < high)))
+
+
+def _in_place(x: Any) -> tuple[Any, Any] | None:
+    """Factor a panel of the host without a scaled copy: S1 is done to its Gram matrix and to the inverse triangle.
+
+    As the scales are powers of two, the results are those of the scaled panel to the bit, as long as no square leaves
+    the range of the numbers; then, and where a check fails, None.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         g = gram(x)
-        if check and is_concrete(g):
-            xp = namespace_of(g)
-            eye = xp.eye(int(g.shape[0]), dtype=g.dtype, device=device_of(g)) if not is_numpy(xp) else np.eye(len(g))
-            if not frobenius(g - eye) < _CLOSE_TO_IDENTITY:
-                return None
-        lower = cholesky(g)
-        if lower is None:
+        norms = np.sqrt(np.diagonal(g).real)
+    return _rounds(x, g, powers_near(norms, x.dtype)) if in_range(norms, x.dtype) else None
+
+
+def _attempt(x: Any) -> tuple[Any, Any] | None:
+    xp = namespace_of(x)
+    if is_concrete(x):
+        norms = host_values(column_norms(x))
+        if not np.all(np.isfinite(norms)) or not np.all(norms > 0):
             return None
-        upper = adjoint(lower)
-        back = inverse(upper)
-        return None if back is None else (_times(x, back), upper)
+        powers = powers_near(norms, x.dtype)
+        if is_numpy(xp) and in_range(norms, x.dtype):
+            return None  # has been tried
+    else:
+        powers = np.ones(int(x.shape[1]))
+    real = xp.float32 if "float32" in str(x.dtype) or "complex64" in str(x.dtype) else xp.float64
+    scales = cast(from_host(powers, xp, device_of(x)), real)
+    inverse_scales = cast(from_host(1.0 / powers, xp, device_of(x)), real)
+    scaled = x * cast(inverse_scales, x.dtype)[None, :]  # S1
+    found = _rounds(scaled, gram(scaled), None)
+    return None if found is None else (found[0], found[1] * cast(scales, x.dtype)[None, :])
+
+
+def _rounds(x: Any, g: Any, powers: Any) -> tuple[Any, Any] | None:
+    """Do S2 to S4 to a panel with the Gram matrix `g`; its columns are divided by the powers, unless these are None."""
+    first = _triangle(g if powers is None else g / powers[:, None] / powers, check=False)
+    if first is None:
+        return None
+    threads = get_config().threads
+    host = isinstance(x, np.ndarray)
+    if host:
+        q, g = panels.times_triangle(x, first[1] if powers is None else first[1] / powers[:, None], threads)  # S2
+    else:
+        q = x @ cast(first[1], x.dtype)
+        g = gram(q)
+    second = _triangle(g, check=True)  # S3
+    if second is None:
+        return None
+    if host:
+        panels.times_triangle(q, second[1], threads, out=q, squared=False)  # S4
+    else:
+        q = q @ cast(second[1], x.dtype)
+    r = second[0] @ first[0]
+    return q, cast(r if powers is None else r * powers, x.dtype)
+
+
+def _triangle(g: Any, *, check: bool) -> tuple[Any, Any] | None:
+    """Return the upper Cholesky factor of a Gram matrix and its inverse, or None where they cannot be had."""
+    if check and is_concrete(g):
+        xp = namespace_of(g)
+        eye = np.eye(len(g)) if is_numpy(xp) else xp.eye(int(g.shape[0]), dtype=g.dtype, device=device_of(g))
+        if not frobenius(g - eye) < _CLOSE_TO_IDENTITY:
+            return None
+    lower = cholesky(g)
+    if lower is None:
+        return None
+    upper = adjoint(lower)
+    back = inverse(upper)
+    return None if back is None else (upper, back)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels import panels
 from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint
 from rnla._xp.namespace import device_of, is_numpy, namespace_of
@@ -59,13 +60,6 @@ def times_inverse(x: Any, triangle: Any) -> Any:
     triangle : array, shape (k, k)
         Upper, nonsingular.
     """
-    xp, lower = namespace_of(x), adjoint(triangle)
-    if not is_numpy(xp):
-        return adjoint(solve_triangular(lower, adjoint(x), lower=True))
-    out = np.empty(x.shape, dtype=x.dtype)
-
-    def task(rows: slice) -> None:
-        out[rows] = solve_triangular(lower, x[rows].conj().T, lower=True).conj().T
-
-    run(task, even_ranges(int(x.shape[0]), max(1, -(-int(x.shape[0]) // _TILE_ROWS))), get_config().threads)
-    return out
+    if isinstance(x, np.ndarray):
+        return panels.times_inverse(x, triangle, get_config().threads, squared=False)[0]
+    return adjoint(solve_triangular(adjoint(triangle), adjoint(x), lower=True))
