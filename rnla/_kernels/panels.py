@@ -74,6 +74,186 @@ def _stride(a: Array) -> int:
     return a.strides[0] // a.itemsize if a.shape[0] > 1 else a.shape[1]
 
 
+def _added(sums: list[Array]) -> Array:
+    total = sums[0]
+    for term in sums[1:]:
+        total += term
+    return total
+
+
+def _joined(total: Array, dtype: np.dtype[Any]) -> Array:
+    """Return the Gram matrix of the kernels' sums, which are those of real and imaginary parts in turn."""
+    if dtype.kind != "c":
+        return _hermitian(total)
+    pairs = total.view(np.complex128)
+    return _hermitian(pairs[0::2] - 1j * pairs[1::2])
+
+
+def _hermitian(total: Array) -> Array:
+    """Return the Hermitian matrix with what stands on and above the diagonal."""
+    out: Array = np.where(np.tri(len(total), k=-1, dtype=bool), total.conj().T, total)
+    if out.dtype.kind == "c":
+        np.einsum("ii->i", out).imag[:] = 0
+    return out
+
+
+def _kernels(x: Array) -> Any | None:
+    small = x.shape[0] * x.shape[1] * x.shape[1] < _WORTH_A_KERNEL
+    if small or x.dtype.char not in "fdFD" or not x.dtype.isnative:
+        return None
+    return compiled.family(FAMILY, x.dtype)
+
+
+class _Work:
+    """What the three functions share: the panel, its cut, and the call of a kernel on each tile of a task."""
+
+    def __init__(self, x: Array, threads: int) -> None:
+        self.x, self.threads = x, threads
+        self.m, self.n = x.shape
+        self.plan = _Plan(x.shape, x.dtype)
+        self.readable = has_contiguous_rows(x) and x.flags.aligned
+
+    def sums(self, task: Any) -> list[Array]:
+        """Return what `task(tile, sums or None)` leaves, tile by tile, in wide sums for each range of rows."""
+        columns = self.n * (2 if self.x.dtype.kind == "c" else 1)
+        kind = self.x.real.dtype
+        narrow = kind != np.dtype(np.float64)
+
+        def one(rows: slice) -> Array:
+            total = np.zeros((columns, columns))
+            part = np.zeros((columns, columns), dtype=kind) if narrow else total
+            for start in range(rows.start, rows.stop, self.plan.step):
+                task(slice(start, min(start + self.plan.step, rows.stop)), part)
+                if narrow:
+                    total += part
+            return total
+
+        return run(one, self.plan.ranges, self.threads)
+
+    def tile(self, rows: slice) -> Array:
+        """Return rows of the panel, contiguous and real."""
+        return _real(
+            self.x[rows] if self.readable else np.ascontiguousarray(self.x[rows], self.x.dtype.newbyteorder("="))
+        )
+
+
+def gram(x: Array, threads: int) -> Array:
+    """Return X^H X, Hermitian to the bit, in float64 or complex128."""
+    kernels = _kernels(x)
+    if kernels is None:
+        return _plain_gram(x, threads)
+    work = _Work(x, threads)
+    like, size, plan = x.real.dtype.type(0), x.real.itemsize, work.plan
+    width = 3 * kernels.VECTOR_BYTES // size
+
+    def task(rows: slice, sums: Array) -> None:
+        tile = work.tile(rows)
+        kernels.gram(
+            like, size, tile.ctypes.data, _stride(tile), *tile.shape, sums.ctypes.data, len(sums), 0, plan.group,
+            width, 1,
+        )  # fmt: skip
+
+    return _joined(_added(work.sums(task)), x.dtype)
+
+
+def times_triangle(x: Array, triangle: Array, threads: int, *, out: Array | None = None, squared: bool = True) -> Any:
+    """Return X B for an upper triangle B, C-ordered, and its Gram matrix (None unless `squared`).
+
+    Parameters
+    ----------
+    x : array, shape (p, k)
+    triangle : array, shape (k, k)
+        What stands below the diagonal must be zero.
+    threads : int
+    out : array, shape (p, k), or None
+        C-ordered; X itself to overwrite it.
+    squared : bool
+        Whether the Gram matrix is wanted.
+    """
+    triangle = np.asarray(triangle, dtype=x.dtype.newbyteorder("="))
+    kernels = _kernels(x)
+    out = np.empty(x.shape, dtype=triangle.dtype) if out is None else out
+    if kernels is None:
+        return out, _plain_map(lambda tile: tile @ triangle, x, out, threads, squared)
+    work, b = _Work(x, threads), _doubled(triangle)
+    like, size, plan, target = x.real.dtype.type(0), x.real.itemsize, work.plan, _real(out)
+    width = 3 * kernels.VECTOR_BYTES // size
+
+    def task(rows: slice, sums: Array | None) -> None:
+        tile, there = work.tile(rows), target[rows]
+        kernels.multiplied(
+            like, size, tile.ctypes.data, _stride(tile), *tile.shape, b.ctypes.data, b.shape[1], there.ctypes.data,
+            target.shape[1], *_place(sums, b), plan.group, width, 1,
+        )  # fmt: skip
+
+    return out, _finished(work, task, squared)
+
+
+def times_inverse(x: Array, triangle: Array, threads: int, *, squared: bool = True) -> Any:
+    """Return X R^{-1} for an upper triangle R by substitution, C-ordered, and its Gram matrix (None unless `squared`).
+
+    Every row is backward stable, however ill-conditioned R is.  The kernels multiply with the inverses of small
+    blocks on the diagonal of R, where these are so well-conditioned that this is as good; else it is up to LAPACK.
+    """
+    triangle = np.triu(np.asarray(triangle, dtype=x.dtype.newbyteorder("=")))
+    kernels = _kernels(x)
+    t = None if kernels is None else _partly_inverted(triangle, kernels.SMALL)
+    out = np.empty(x.shape, dtype=triangle.dtype)
+    if kernels is None or t is None:
+        return out, _plain_map(lambda tile: _solved(tile, triangle), x, out, threads, squared)
+    work = _Work(x, threads)
+    like, size, plan, target = x.real.dtype.type(0), x.real.itemsize, work.plan, _real(out)
+    width = 3 * kernels.VECTOR_BYTES // size
+
+    def task(rows: slice, sums: Array | None) -> None:
+        tile, there = work.tile(rows), target[rows]
+        kernels.conditioned(
+            like, size, tile.ctypes.data, _stride(tile), *tile.shape, t.ctypes.data, t.shape[1], there.ctypes.data,
+            target.shape[1], *_place(sums, t), plan.group, width, 1,
+        )  # fmt: skip
+
+    return out, _finished(work, task, squared)
+
+
+def _partly_inverted(triangle: Array, real_size: int) -> Array | None:
+    """Return -R with the blocks on its diagonal inverted, or None where one of them is not well-conditioned."""
+    size = real_size // 2 if triangle.dtype.kind == "c" else real_size
+    out = -triangle
+    norms = np.sqrt(np.einsum("ij,ij->j", triangle, triangle.conj()).real)
+    for start in range(0, len(triangle), size):
+        here = slice(start, start + size)
+        block, scale = triangle[here, here], norms[here]
+        try:
+            inverted = np.linalg.inv(block)
+        except np.linalg.LinAlgError:
+            return None
+        growth = (np.abs(inverted) * scale[:, None]) @ (np.abs(block) / scale)
+        if not np.max(growth) <= _WELL_CONDITIONED:
+            return None
+        out[here, here] = inverted
+    return _doubled(out)
+
+
+def _place(sums: Array | None, spare: Array) -> tuple[int, int]:
+    return (spare.ctypes.data, 0) if sums is None else (sums.ctypes.data, len(sums))
+
+
+def _finished(work: _Work, task: Any, squared: bool) -> Array | None:
+    if squared:
+        return _joined(_added(work.sums(task)), work.x.dtype)
+    run(lambda rows: task(rows, None), work.plan.ranges, work.threads)
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ plain twins
+def _plain_sums(x: Array, rows: slice) -> Array:
+    total = np.zeros((x.shape[1], x.shape[1]), dtype=_wide(x.dtype))
+    for start in range(rows.start, rows.stop, _TILE_ROWS):
+        tile = np.asarray(x[start : min(start + _TILE_ROWS, rows.stop)], dtype=x.dtype.newbyteorder("="))
+        total += tile.conj().T @ tile
+    return total
+
+
 def _plain_gram(x: Array, threads: int) -> Array:
     return _hermitian(_added(run(lambda rows: _plain_sums(x, rows), _Plan(x.shape, x.dtype).ranges, threads)))
 
