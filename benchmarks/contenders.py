@@ -225,6 +225,7 @@ def answer(lines: Iterable[str], folder: Path, rank: int) -> None:
     for line in lines:
         request = json.loads(line)
         call = CALLS[request["name"]]
+        neighbours = machine.Neighbours()
         begun = time.perf_counter()
         try:
             out = call(matrix.A, rank, **request["setting"])
@@ -232,6 +233,7 @@ def answer(lines: Iterable[str], folder: Path, rank: int) -> None:
             print(json.dumps({"failed": f"{type(error).__name__}: {error}"[:200]}), flush=True)
             continue
         said: dict[str, Any] = {"seconds": time.perf_counter() - begun}
+        said["others"] = neighbours.share()
         if request["judge"]:
             said["excess"], said["value"] = judge(matrix, rank, *out)
         report = getattr(out, "report", None)
@@ -260,7 +262,13 @@ class Process:
         root = Path(__file__).resolve().parent.parent
         self.rest = rest
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            env=environment,
+            start_new_session=True,  # of its own, whose priority it may raise
         )
 
     def _answer(self) -> dict[str, Any]:

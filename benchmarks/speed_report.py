@@ -16,7 +16,7 @@ def table(name: str, result: dict[str, Any]) -> str:
     head = f"{name}: {result['case']} {result['spectrum']}, rank {result['rank']}, {result['dtype']}"
     lines = [f"{head}, {result['threads']} threads, kernels {result['kernels']}"]
     head = f"  peak {peak['flops'] / 1e9:.0f} Gflop/s by {peak['by']}, reads {peak['bandwidth'] / 1e9:.0f} GB/s"
-    lines.append(f"{head}; took {result['seconds']:.0f} s")
+    lines.append(f"{head}; took {result['seconds']:.0f} s, {result['disturbed']} runs repeated")
     head = f"  {'peer':<42}{'ms':>8}{'excess':>9}{'sv err':>9}   {'ours under that':<18}"
     lines.append(f"{head}{'ms':>8}{'excess':>9}{'sv err':>9}{'faster':>8}{'share':>7}   {'default':>8}")
     for peer, row in result["rows"].items():
