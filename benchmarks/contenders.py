@@ -103,7 +103,7 @@ Rung = dict[str, Any]
 BLOCKS, DEEPEST = (16, 24, 32, 48), 12
 
 
-def ladders(rank: int, shape: tuple[int, int]) -> list[list[Rung]]:
+def ladders(rank: int, shape: tuple[int, int], dense: bool = True) -> list[list[Rung]]:
     """Return our ladders, each of rungs that are ever slower and better."""
     ladders: list[list[Rung]] = [[{}]]
     for block in BLOCKS:
@@ -114,7 +114,7 @@ def ladders(rank: int, shape: tuple[int, int]) -> list[list[Rung]]:
         [{**subspace, "power_iterations": q, "oversampling": extra} for q in range(9)]
         for extra in sorted({10, rank // 2})
     ]
-    if min(shape) <= 1000:
+    if dense and min(shape) <= 1000:
         ladders.append([{"method": "GramEigh"}])
     return ladders
 

@@ -70,6 +70,7 @@ class Contest:
         for process in (self.ours, *self.peers.values()):
             process.ready()
         self.shape: tuple[int, int] = a.shape
+        self.dense = isinstance(a, np.ndarray)
         self.rank, self.quick, self.disturbed = rank, chosen.quick, 0
 
     def run(self, bar: Bar | None, setting: dict[str, Any], *, judge: bool = True) -> Run:
@@ -101,7 +102,7 @@ def climb(contest: Contest, bars: dict[str, Run], rounding: tuple[float, float],
     """Return the fastest of our rungs under each bar, and all that was run (S2)."""
     best: dict[str, Run] = {}
     curve: list[Run] = []
-    for ladder in ladders(contest.rank, contest.shape):
+    for ladder in ladders(contest.rank, contest.shape, contest.dense):
         open_bars = set(bars)
         for setting in ladder:
             found = contest.run(None, setting)

@@ -16,7 +16,7 @@ class Fake:
     """A contest whose answers are written down: seconds, excess and error of a value by setting."""
 
     def __init__(self, answers: dict[str, tuple[float, float, float]]) -> None:
-        self.answers, self.rank, self.shape = answers, 50, (4000, 4000)
+        self.answers, self.rank, self.shape, self.dense = answers, 50, (4000, 4000), True
 
     def run(self, bar: object, setting: dict[str, Any], *, judge: bool = True) -> dict[str, Any]:
         assert bar is None
@@ -83,6 +83,7 @@ def test_a_small_case_runs_through(case: str, peers: tuple[str, ...], tmp_path: 
         assert ours["value"] <= max(row["bar"]["value"], 1e-12)
         assert ours["share"] == pytest.approx(ours["floor"] / ours["seconds"])
         assert ours["ratio"] > 0
+    assert not [run for runs in saved["curves"].values() for run in runs if "failed" in run]
     # The best is reached by the deepest of ours: the curve knows an error near rounding.
     assert min(run["value"] for run in saved["curves"]["rnla"]) < 1e-9
     assert "rnla.svd(A, k)" in speed_report.table("name", saved)
