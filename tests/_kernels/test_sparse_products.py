@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -163,7 +164,7 @@ def test_the_rows_are_cut_where_the_work_is() -> None:
     cuts = SparseRows(a).cuts
     assert cuts[0].start == 0
     assert cuts[-1].stop == 5050
-    assert all(left.stop == right.start for left, right in zip(cuts, cuts[1:], strict=False))
+    assert all(left.stop == right.start for left, right in itertools.pairwise(cuts))
     work = [int(a.indptr[c.stop] - a.indptr[c.start]) + 4 * (c.stop - c.start) for c in cuts]
     assert max(work) <= sum(work) / len(work) + 204  # one row more than its share
     assert len(cuts) == a.nnz // 300
