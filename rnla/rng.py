@@ -36,7 +36,8 @@ __all__ = ["Key", "as_key"]
 
 _LANES = 4  # words per Philox block
 _COUNTER_BITS = 256
-_TILE = 1 << 14  # pairs of normals made at a time on the host
+_WORD = (1 << 64) - 1
+_TILE = 1 << 13  # pairs of normals made at a time on the host
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,11 +72,7 @@ class Key:
 
     def words(self, start: int, stop: int, column: int = 0) -> np.ndarray[Any, Any]:
         """Return the raw 64-bit words [start, stop) of one column stream, as uint64."""
-        block, skip = divmod(start, _LANES)
-        # NumPy's bit generator steps its counter before it makes a block.
-        counter = (block + (column << 64) - 1) % (1 << _COUNTER_BITS)
-        raw = np.random.Philox(key=self.philox_key(), counter=counter).random_raw(skip + stop - start)
-        return raw[skip:]
+        return _Streams(self).words(start, stop, column)
 
     def normals(
         self,
@@ -101,28 +98,33 @@ class Key:
         if is_numpy(xp) or not has_float64(xp, device):
             wide = np.dtype(np.complex128 if is_complex else np.float64)
             out = np.empty((columns, pairs if is_complex else 2 * pairs), dtype=dtype)
-            per_pair = out.shape[1] // max(pairs, 1)
-            for j in range(columns):
+            per_pair, streams = out.shape[1] // max(pairs, 1), _Streams(self)
+            together = max(1, _TILE // max(pairs, 1))  # short columns are transformed many at a time
+            for j in range(0, columns, together):
+                group = range(j, min(j + together, columns))
                 for first in range(0, pairs, _TILE):  # temporaries stay in cache
                     last = min(first + _TILE, pairs)
-                    raw = self.words(2 * (pair_start + first), 2 * (pair_start + last), first_column + j)
-                    out[j, per_pair * first : per_pair * last] = _box_muller(raw, wide)
+                    raw = np.empty((len(group), 2 * (last - first)), dtype=np.uint64)
+                    for row, column in zip(raw, group, strict=True):
+                        row[:] = streams.words(2 * (pair_start + first), 2 * (pair_start + last), first_column + column)
+                    normals = _box_muller(raw.reshape(-1), wide).reshape(len(group), -1)
+                    out[j : group.stop, per_pair * first : per_pair * last] = normals
             if is_numpy(xp):
                 return out[:, rows].T
             return xp.asarray(np.ascontiguousarray(out[:, rows].T), device=device)
         if pairs == 0 or columns == 0:
             return xp.zeros((max(stop - start, 0), columns), dtype=getattr(xp, dtype.name), device=device)
-        raw = np.empty((columns, 2 * pairs), dtype=np.uint64)
+        raw, streams = np.empty((columns, 2 * pairs), dtype=np.uint64), _Streams(self)
         for j in range(columns):
-            raw[j] = self.words(2 * pair_start, 2 * pair_stop, first_column + j)
+            raw[j] = streams.words(2 * pair_start, 2 * pair_stop, first_column + j)
         return xp.astype(_box_muller_on_device(raw, is_complex, xp, device)[:, rows], getattr(xp, dtype.name)).mT
 
     def signs(self, start: int, stop: int, columns: int, *, first_column: int = 0) -> np.ndarray[Any, Any]:
         """Return rows [start, stop) of a matrix of signs +1 and -1, as int8, shape (stop - start, columns)."""
         first, last = start // 64, -(-stop // 64)
-        out = np.empty((columns, max(stop - start, 0)), dtype=np.int8)
+        out, streams = np.empty((columns, max(stop - start, 0)), dtype=np.int8), _Streams(self)
         for j in range(columns):
-            words = self.words(first, last, first_column + j).astype("<u8")
+            words = streams.words(first, last, first_column + j).astype("<u8")
             bits = np.unpackbits(words.view(np.uint8), bitorder="little")
             out[j] = 1 - 2 * bits[start - 64 * first : stop - 64 * first].astype(np.int8)
         return out.T
@@ -155,6 +157,25 @@ class Key:
     def uniforms(self, start: int, stop: int, column: int = 0) -> np.ndarray[Any, Any]:
         """Return entries [start, stop) of one column stream of uniform numbers in [0, 1), multiples of 2^-53."""
         return (self.words(start, stop, column) >> np.uint64(11)) * 2.0**-53
+
+
+class _Streams:
+    """The column streams of one key: one generator, whose counter is set, since making one takes ten microseconds."""
+
+    __slots__ = ("_bits", "_state")
+
+    def __init__(self, key: Key) -> None:
+        self._bits = np.random.Philox(key=key.philox_key())
+        self._state: Any = self._bits.state
+
+    def words(self, start: int, stop: int, column: int) -> np.ndarray[Any, Any]:
+        """Return the raw words [start, stop) of a stream."""
+        block, skip = divmod(start, _LANES)
+        # The generator steps its counter before it makes a block; the column stands in the upper words.
+        counter = (block + (column << 64) - 1) % (1 << _COUNTER_BITS)
+        self._state["state"]["counter"][:] = [(counter >> shift) & _WORD for shift in range(0, _COUNTER_BITS, 64)]
+        self._bits.state = self._state
+        return self._bits.random_raw(skip + stop - start)[skip:]
 
 
 def _box_muller(raw: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
