@@ -3,7 +3,7 @@
     python -m benchmarks.selection [--spectrum slow] [--rank 50] [--rounds 5] [--threads 2] [--quick]
 
 4000 x 4000 with known singular values.  The error is that of A - A[:, J] X in the Frobenius norm over the best of
-that rank; equal means within 2 percent of the peer's.  A peer that takes more than five seconds runs once.
+that rank; equal means within 2 percent of the peer's.  A peer that takes more than two and a half seconds runs once.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def measure(spectrum: str, k: int, rounds: int, small: bool) -> dict[str, Any]:
     bar = WITHIN * min(bars["interp_decomp"], bars["interp_decomp, rand=False"])
     chosen = timing.fastest(mine, lambda out: error(matrix, k, out.C, out.X) <= bar, runs=1 if small else 2)
     ours = dict.fromkeys(["rnla.interpolative", *([chosen] if chosen else [])])
-    found = timing.interleave({**{name: mine[name] for name in ours}, **cut, **theirs}, rounds, patience=5.0)
+    found = timing.interleave({**{name: mine[name] for name in ours}, **cut, **theirs}, rounds, patience=2.5)
     rows = {}
     for name, out in found.last.items():
         parts = out if name in theirs else (out.C, out.U, out.R) if name == "rnla.cur" else (out.C, out.X)
