@@ -2,8 +2,8 @@
 
 Every library works in a process of its own, started with the environment that is compared (`ENVIRONMENTS`), so that
 no library's idle threads and no library's thread limits disturb another's; one process works at a time.  The matrix
-is passed as a file.  `python -m benchmarks.contenders FOLDER RANK` is such a process: it answers requests on its
-standard input, a line of JSON each, with the seconds that one call took and how good its answer was.
+is passed as a file.  `python -m benchmarks.contenders FOLDER RANK LIBRARY` is such a process: it answers requests on
+its standard input, a line of JSON each, with the seconds that one call took and how good its answer was.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import importlib
 import importlib.util
 import json
 import os
@@ -215,11 +216,15 @@ CALLS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def answer(lines: Iterable[str], folder: Path, rank: int) -> None:
+LOADED = {"sklearn": "sklearn.utils.extmath", "dask": "dask.array", "scipy": "scipy.sparse.linalg"}
+
+
+def answer(lines: Iterable[str], folder: Path, rank: int, library: str) -> None:
     """Answer requests, each `{"name", "setting", "judge"}`: run once, say how long it took and how good it was."""
     from benchmarks.cases import judge, load
 
     matrix = load(folder)
+    importlib.import_module(LOADED.get(library, library))  # while the other processes load theirs
     print(json.dumps({"ready": list(matrix.A.shape)}), flush=True)
     warnings.simplefilter("ignore")  # what a peer has to say about its accuracy is measured instead
     for line in lines:
@@ -257,8 +262,8 @@ def environment(kind: str, threads: int | None, **added: str) -> dict[str, str]:
 class Process:
     """A process that holds the matrix and runs when told to."""
 
-    def __init__(self, folder: Path, rank: int, environment: dict[str, str], rest: float = 0.05) -> None:
-        command = [sys.executable, "-m", "benchmarks.contenders", str(folder), str(rank)]
+    def __init__(self, library: str, folder: Path, rank: int, environment: dict[str, str], rest: float = 0.05) -> None:
+        command = [sys.executable, "-m", "benchmarks.contenders", str(folder), str(rank), library]
         root = Path(__file__).resolve().parent.parent
         self.rest = rest
         self.process = subprocess.Popen(
@@ -304,9 +309,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where `cases.store` has put the matrix")
     parser.add_argument("rank", type=int)
+    parser.add_argument("library", help="whose process this is")
     given = parser.parse_args()
     machine.raise_priority()
-    answer(sys.stdin, given.folder, given.rank)
+    answer(sys.stdin, given.folder, given.rank, given.library)
 
 
 if __name__ == "__main__":

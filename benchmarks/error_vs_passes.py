@@ -107,7 +107,7 @@ def draw(name: str, curves: dict[str, list[Point]], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained", sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained", sharey=True)
     for axis, key in zip(axes, ("passes", "products"), strict=True):
         for label, points in curves.items():
             known = sorted((point[key], max(point["value"], 1e-16)) for point in points)
@@ -119,7 +119,7 @@ def draw(name: str, curves: dict[str, list[Point]], path: Path) -> None:
         axis.set_yscale("log")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("worst relative error of a singular value")
-    axes[1].legend(fontsize=6)
+    figure.legend(*axes[1].get_legend_handles_labels(), fontsize=7, loc="outside right upper")
     figure.suptitle(name, fontsize=10)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -65,8 +65,8 @@ class Contest:
         wanted = {(PEERS[bar.peer].process, bar.environment) for bar in self.bars}
         kernels = {} if chosen.kernels is None else {"RNLA_KERNELS": chosen.kernels}
         ours = "one thread" if chosen.threads == 1 else "as installed"
-        self.ours = Process(folder, rank, environment(ours, held, **kernels))
-        self.peers = {key: Process(folder, rank, environment(key[1], held)) for key in sorted(wanted)}
+        self.ours = Process("rnla", folder, rank, environment(ours, held, **kernels))
+        self.peers = {key: Process(key[0], folder, rank, environment(key[1], held)) for key in sorted(wanted)}
         for process in (self.ours, *self.peers.values()):
             process.ready()
         self.shape: tuple[int, int] = a.shape
@@ -194,7 +194,7 @@ def first_runs(contest: Contest, patience: float, until: float) -> tuple[dict[st
     found: dict[str, Run] = {}
     for bar in contest.bars:
         found[bar.name] = contest.run(bar, bar.setting)
-        if found[bar.name].get("seconds", patience) < patience or bar.peer in PRIMARY:
+        if found[bar.name].get("seconds", patience) < patience:
             found[bar.name] = contest.run(bar, bar.setting)  # the first call loads and compiles
     contest.bars = [bar for bar in contest.bars if "failed" not in found[bar.name]]
     curves: dict[str, list[Run]] = {}
@@ -229,20 +229,21 @@ def rounds(
         once = sum(found[name]["seconds"] for name in order if name in found)
         count = max(min(count, 3), min(count, int(left / (once + 1e-9))))
     times |= {name: [] for name in order}
+    until = time.perf_counter() + left
     for turn in range(count):
         shift = turn * len(order) // count
         for name in order[shift:] + order[:shift]:
-            times[name].append(undisturbed(contest, *jobs[name]))
+            times[name].append(undisturbed(contest, *jobs[name], until))
     return times
 
 
-def undisturbed(contest: Contest, bar: Bar | None, setting: dict[str, Any]) -> float:
+def undisturbed(contest: Contest, bar: Bar | None, setting: dict[str, Any], until: float) -> float:
     """Return the seconds of a run beside which other processes took little; of three, the least disturbed."""
     tries: list[tuple[float, float]] = []
     while len(tries) < 3:
         run = contest.run(bar, setting, judge=False)
         tries.append((run.get("others", 0.0), run["seconds"]))
-        if tries[-1][0] < DISTURBED + contest.left or contest.quick:
+        if tries[-1][0] < DISTURBED + contest.left or contest.quick or time.perf_counter() > until:
             break
         time.sleep(0.3)
     contest.disturbed += len(tries) - 1

@@ -45,7 +45,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharex=True)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained", sharex=True)
     for axis, key, label in (
         (axes[0], "excess", "Frobenius excess over the optimum"),
         (axes[1], "value", "worst error of a singular value"),
@@ -65,7 +65,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axis.set_xlabel("milliseconds")
         axis.set_title(label, fontsize=9)
         axis.grid(alpha=0.3)
-    axes[1].legend(fontsize=7)
+    figure.legend(*axes[1].get_legend_handles_labels(), fontsize=7, loc="outside right upper")
     head = f"{result['case']} {result['spectrum']}, rank {result['rank']}, {result['dtype']}"
     figure.suptitle(f"{head}, {result['threads']} threads", fontsize=10)
     figure.savefig(path, dpi=110)
