@@ -66,6 +66,7 @@ def no_size_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnla._kernels import sparse_products
 
     monkeypatch.setattr(sparse_products, "_WORTH_A_KERNEL", 0)
+    monkeypatch.setattr(sparse_products, "_FEW", 0)
     monkeypatch.setattr(sparse_products, "_WORTH_A_TASK", 300)
 
 
