@@ -9,10 +9,12 @@ from rnla._kernels.threads import interruptible
 from rnla._xp.linalg import adjoint, svd
 from rnla._xp.namespace import is_numpy, namespace_of
 from rnla.config import get_config
-from rnla.orth import CholeskyQR2
+from rnla.orth import CholeskyQR2, HouseholderQR
 from rnla.results import LowRank
 
 __all__ = ["SingularVectors", "svd_of_low_rank"]
+
+_SMALL = 300_000  # rows times squared columns of a panel; LAPACK takes 0.1 milliseconds for it
 
 
 class SingularVectors:
@@ -72,14 +74,20 @@ def svd_of_low_rank(factors: LowRank) -> tuple[SingularVectors, Any, SingularVec
         As many singular values as the short side of C has.
     Vh : SingularVectors
     """
-    orth = CholeskyQR2()
     if factors.Q is None:
-        q, r = orth.factor(factors.C)
+        q, r = _orthonormalizer(factors.C).factor(factors.C)
         u, s, wh = interruptible(lambda: svd(r), 26.0 * int(r.shape[0]) ** 3)
         return SingularVectors(q, u, "left"), s, SingularVectors(factors.P, adjoint(wh), "right")
-    q, r = orth.factor(adjoint(factors.C))
+    long = adjoint(factors.C)
+    q, r = _orthonormalizer(long).factor(long)
     u, s, wh = interruptible(lambda: svd(adjoint(r)), 26.0 * int(r.shape[0]) ** 3)
     return SingularVectors(factors.Q, u, "left"), s, SingularVectors(q, adjoint(wh), "right")
+
+
+def _orthonormalizer(panel: Any) -> CholeskyQR2 | HouseholderQR:
+    """Return the one that takes least: LAPACK's single call, for panels that it factors before others have begun."""
+    rows, columns = (int(side) for side in panel.shape)
+    return HouseholderQR() if rows * columns**2 <= _SMALL else CholeskyQR2()
 
 
 def _times(panel: Any, small: Any) -> Any:
