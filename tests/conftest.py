@@ -44,7 +44,7 @@ BACKENDS = {
 if importlib.util.find_spec("numba") is not None and os.environ.get("RNLA_KERNELS") != "plain":
     from rnla._kernels import compiled
 
-    compiled.load([(name, dtype) for name in ("products", "panels", "sparse") for dtype in ("float64", "float32")])
+    compiled.load([(name, dtype) for name in ("products", "panels", "sparse", "symmetry") for dtype in ("float64", "float32")])
 
 
 # ------------------------------------------------------------------------------------------------------ seeds

@@ -19,16 +19,18 @@ import math
 from typing import Any
 
 from rnla._kernels.products import adjoint_product, product
+from rnla._kernels.threads import interruptible
 from rnla._xp.linalg import adjoint, cast, eigh, eps_of, frobenius, host_values, is_complex, svd
 from rnla._xp.namespace import is_concrete, is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.operators.ledger import Ledger
 from rnla.orth import CholeskyQR2
+from rnla.orth.cholesky_qr import gram
 from rnla.orth.extend import orthonormalize_against, project_out
 from rnla.results import RangeBasis
 from rnla.rng import Key
 
-__all__ = ["core_of", "known_pairs", "times", "two_sided", "with_image"]
+__all__ = ["Core", "core_of", "known_pairs", "times", "two_sided", "with_image"]
 
 _WORTH_A_PASS = 0.02
 """Of the squared error of a rank: what the one-sided projection must be better by; one percent of the error."""
@@ -46,6 +48,30 @@ def times(panel: Any, small: Any) -> Any:
     if is_numpy(namespace_of(panel)):
         return product(panel, small, panel.dtype, get_config().threads)
     return panel @ small
+
+
+class Core:
+    """X^H A X and its eigenvalues and eigenvectors for the basis that was asked for last: each is made once."""
+
+    __slots__ = ("_core", "_of", "_pairs")
+
+    def __init__(self) -> None:
+        self._of: tuple[Any, Any] | None = None
+        self._core: Any = None
+        self._pairs: tuple[Any, Any] | None = None
+
+    def of(self, basis: RangeBasis) -> Any:
+        """Return X^H A X as it comes out of the products."""
+        if self._of is None or self._of[0] is not basis.basis or self._of[1] is not basis.image:
+            self._core, self._pairs, self._of = core_of(basis), None, (basis.basis, basis.image)
+        return self._core
+
+    def pairs(self, basis: RangeBasis) -> tuple[Any, Any]:
+        """Return eigenvalues, ascending, and eigenvectors of its Hermitian part."""
+        core = self.of(basis)
+        if self._pairs is None:
+            self._pairs = interruptible(lambda: eigh(core), 9.0 * int(core.shape[0]) ** 3)
+        return self._pairs
 
 
 def known_pairs(basis: RangeBasis) -> tuple[Any, Any] | None:
@@ -67,13 +93,15 @@ def known_pairs(basis: RangeBasis) -> tuple[Any, Any] | None:
     return s * cast(signs, s.dtype), v
 
 
-def two_sided(basis: RangeBasis) -> RangeBasis:
+def two_sided(basis: RangeBasis, core: Any = None) -> RangeBasis:
     """Return the basis with the image that X T X^H, the two-sided projection, has on it.
 
     Parameters
     ----------
     basis : RangeBasis
         Of a Hermitian matrix; its rows' and columns' spaces are one.
+    core : array, optional
+        X^H A X, where it is known.
 
     Examples
     --------
@@ -83,7 +111,7 @@ def two_sided(basis: RangeBasis) -> RangeBasis:
     >>> two_sided(RangeBasis("row", X, A @ X, (1,))).image.tolist()
     [[2.0], [0.0]]
     """
-    core = core_of(basis)
+    core = core_of(basis) if core is None else core
     image = times(basis.basis, (core + adjoint(core)) / 2)
     return dataclasses.replace(
         basis, image=image, leave_one_out=None, leave_one_out_spread=None, factors=None, cut="two-sided",
@@ -91,7 +119,7 @@ def two_sided(basis: RangeBasis) -> RangeBasis:
     )  # fmt: skip
 
 
-def with_image(op: Ledger, basis: RangeBasis, rank: int, key: Key) -> RangeBasis:
+def with_image(op: Ledger, basis: RangeBasis, rank: int, key: Key, core: Core | None = None) -> RangeBasis:
     """Return the basis joined with its image where that lets the two-sided projection be noticeably better.
 
     A space X that is invariant under A^2 but not under A mixes eigenvalues of both signs, and X^H A X underestimates
@@ -105,17 +133,24 @@ def with_image(op: Ledger, basis: RangeBasis, rank: int, key: Key) -> RangeBasis
     rank : int
         How many eigenvalues, of largest modulus, the comparison is made for.
     key : Key
+    core : Core, optional
+        That of the caller, who goes on with it.
     """
     n = int(basis.basis.shape[0])
     if basis.size >= n or basis.factors is not None or not is_concrete(basis.image) or basis.size == 0:
         return basis
-    core = core_of(basis)
-    one = host_values(svd(CholeskyQR2().factor(basis.image)[1])[1])[:rank]
-    two = sorted(abs(host_values(eigh(core)[0])), reverse=True)[:rank]
-    gain = math.fsum(one**2) - math.fsum(w**2 for w in two)
+    core = Core() if core is None else core
+    two = math.fsum(sorted(host_values(core.pairs(basis)[0]) ** 2, reverse=True)[:rank])
+    kept, made = frobenius(core.of(basis)), frobenius(basis.image)
     magnitude = op.measure()
-    whole = frobenius(basis.image) if magnitude is None else magnitude.frobenius
-    if gain <= _WORTH_A_PASS * (whole**2 - math.fsum(one**2)) + 100 * eps_of(op.dtype) * whole**2:
+    whole = made if magnitude is None else magnitude.frobenius
+    rounding = 100 * eps_of(op.dtype) * whole**2
+    # No sum of eigenvalues grows by more than the trace of what is added: here of (A X - X T)^H (A X - X T).
+    most = max(0.0, (made - kept) * (made + kept))
+    if most <= _WORTH_A_PASS * (whole**2 - two - most) + rounding:
+        return basis
+    one = math.fsum(sorted(host_values(eigh(gram(basis.image))[0]), reverse=True)[:rank])
+    if one - two <= _WORTH_A_PASS * (whole**2 - one) + rounding:
         return basis
     # Of the image what is outside the basis, as far as it is more than rounding.
     rest = project_out(basis.basis, basis.image)

@@ -39,7 +39,7 @@ from rnla.results import ErrorEstimate, RangeBasis
 from rnla.results.error_estimate import errors_of_ranks
 from rnla.rng import Key
 
-__all__ = ["FAILURE", "certify", "smallest_rank", "with_probes"]
+__all__ = ["FAILURE", "by_identity", "certify", "smallest_rank", "with_probes"]
 
 FAILURE = 1e-4
 """Failure probability of one bound from probes."""
@@ -99,14 +99,9 @@ def certify(
     energy = frobenius(basis.image)
     if complete:
         return _complete(op, basis, energy if magnitude is None else magnitude.frobenius, norm, tol), basis
-    if magnitude is not None:
-        if magnitude.frobenius == 0:
-            return _exact(0.0, 0.0, "fro", "a zero matrix", 0.0), basis
-        difference = frobenius_difference(magnitude.frobenius, basis.image)
-        if difference is not None:
-            floor, scale = identity_floor(op.dtype), magnitude.frobenius
-            rounding = math.hypot(difference / scale, identity_rounding(op.dtype)) - difference / scale
-            return _exact(difference, scale, "fro", "the Frobenius identity", floor, rounding), basis
+    exact = by_identity(op, basis.image)
+    if exact is not None:
+        return exact, basis
     if basis.leave_one_out is not None and tol is None:
         value, spread = basis.leave_one_out, basis.leave_one_out_spread or 0.0
         scale = _norm(magnitude, energy, value)
@@ -131,6 +126,28 @@ def certify(
             absolute, scale, "fro", "the explicit residual", rounding, factoring_level(op.dtype, basis.size)
         ), basis
     return estimate, basis
+
+
+def by_identity(op: Ledger, image: Any) -> ErrorEstimate | None:
+    """Return the Frobenius error of a projection that is not complete, where the norm of A tells it.
+
+    Parameters
+    ----------
+    op : Ledger
+    image : array
+        The image of A on the basis, or any array of the same Frobenius norm, such as its coordinates.
+    """
+    magnitude = op.measure()
+    if magnitude is None:
+        return None
+    scale = magnitude.frobenius
+    if scale == 0:
+        return _exact(0.0, 0.0, "fro", "a zero matrix", 0.0)
+    difference = frobenius_difference(scale, image)
+    if difference is None:
+        return None
+    rounding = math.hypot(difference / scale, identity_rounding(op.dtype)) - difference / scale
+    return _exact(difference, scale, "fro", "the Frobenius identity", identity_floor(op.dtype), rounding)
 
 
 def _complete(op: Ledger, basis: RangeBasis, scale: float, norm: str, tol: float | None) -> ErrorEstimate:

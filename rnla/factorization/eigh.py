@@ -13,7 +13,8 @@ S4. T = Z diag(w) Z^H; V = X Z; order.
 S5. Certify the two-sided projection; pick the rank; join the dropped eigenvalues to the error.
 S6. Phases, scale, home.
 
-Cost: that of the basis, 6 n l^2 + 9 l^3 flops besides; no product with A beyond those of the range finder, but for S2b.
+Cost: that of the basis, 2 n l^2 + 2 n l k + 9 l^3 flops besides; no product with A beyond those of the range
+finder, but for S2b.
 
 Guarantee: the error of S5 is the error of the rank returned, of the kind it names.  By Weyl's theorem every
 eigenvalue of X T X^H is within its spectral norm of the eigenvalue of A with the same number in order.  The error of
@@ -37,15 +38,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnla._kernels.threads import interruptible
 from rnla._xp.linalg import adjoint, host_values, zeros
-from rnla._xp.linalg import eigh as small_eigh
 from rnla._xp.namespace import device_of, is_numpy, namespace_of
 from rnla.checks import check_choice
-from rnla.compression.two_sided import core_of, known_pairs, times, two_sided, with_image
+from rnla.compression.two_sided import Core, known_pairs, two_sided, with_image
 from rnla.errors import AccuracyWarning, InputError
 from rnla.factorization.batched import batched_eigh, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
+from rnla.factorization.low_rank_svd import SingularVectors
 from rnla.factorization.nystrom import nystrom
 from rnla.factorization.search import Factored
 from rnla.factorization.signs import fix_signs
@@ -193,30 +193,34 @@ class _Eigh:
     """The eigenvalue decomposition of the two-sided projection."""
 
     which: str
+    core: Core = dataclasses.field(default_factory=Core, compare=False, repr=False)
     name: ClassVar[str] = "eigh"
 
     def asked(self) -> dict[str, Any]:
         return {"which": self.which}
 
     def widen(self, op: Ledger, basis: RangeBasis, rank: int, key: Key) -> RangeBasis:
-        return basis if self.which == "largest" else with_image(op, basis, rank, key)  # S2b
+        return basis if self.which == "largest" else with_image(op, basis, rank, key, self.core)  # S2b
 
     def approximation(self, basis: RangeBasis) -> RangeBasis:
-        return two_sided(basis)
+        return two_sided(basis, self.core.of(basis))
+
+    def coordinates(self, basis: RangeBasis) -> tuple[Any, str]:
+        core = self.core.of(basis)
+        return (core + adjoint(core)) / 2, "two-sided"
 
     def factor(self, basis: RangeBasis) -> Factored:
         known = known_pairs(basis)
         if known is None:
-            core = core_of(basis)  # S3
-            require_hermitian_core(core)
-            w, z = interruptible(lambda: small_eigh(core), 9.0 * int(core.shape[0]) ** 3)  # S4
+            require_hermitian_core(self.core.of(basis))  # S3
+            w, z = self.core.pairs(basis)  # S4
         else:
             w, z = known
         xp, values = namespace_of(w), host_values(w)
         order = np.argsort(-values if self.which == "largest" else -np.abs(values), kind="stable")
         index = order if is_numpy(xp) else xp.asarray(order, device=device_of(w))
         w, z = xp.take(w, index, axis=0), xp.take(z, index, axis=1)
-        return Factored((z if known is not None else times(basis.basis, z), w), xp.abs(w))
+        return Factored((z if known is not None else SingularVectors(basis.basis, z, "left"), w), xp.abs(w))
 
     def nothing(self, shape: tuple[int, int], like: Any, real: Any) -> Factored:
         return Factored((zeros((shape[0], 0), like), real), real)

@@ -16,7 +16,7 @@ from rnla._xp.linalg import host_values
 from rnla.capability import Capability
 from rnla.config import get_config
 from rnla.cost_model import passes_of_block
-from rnla.error.certificate import certify, smallest_rank
+from rnla.error.certificate import by_identity, certify, smallest_rank
 from rnla.error.spectral import SPECTRAL_PASSES
 from rnla.iterate import Watch
 from rnla.operators.ledger import Ledger
@@ -26,7 +26,7 @@ from rnla.request import Request
 from rnla.results import ErrorEstimate, RangeBasis, Status
 from rnla.rng import Key
 
-__all__ = ["CertifiesItself", "Factored", "Problem", "Search", "Widens"]
+__all__ = ["CertifiesItself", "Factored", "HasCoordinates", "Problem", "Search", "Widens"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +76,15 @@ class CertifiesItself(Problem, Protocol, metaclass=Capability):
 
 
 @runtime_checkable
+class HasCoordinates(Problem, Protocol, metaclass=Capability):
+    """A problem whose approximation is that of a small matrix on an orthonormal basis."""
+
+    def coordinates(self, basis: RangeBasis) -> tuple[Any, str]:
+        """Return the small matrix, and what a cut to smaller rank drops, as `RangeBasis.cut` says it."""
+        ...
+
+
+@runtime_checkable
 class Widens(Problem, Protocol, metaclass=Capability):
     """A problem that may want more of a basis that was found for a rank than the range finder gave."""
 
@@ -120,6 +129,10 @@ class Search:
         """Return the certificate of a basis; remembered, as the basis with what the certificate added."""
         self.factor(basis)
         if self.whole is None:
+            exact = self._by_coordinates(basis)
+            if exact is not None:
+                self.whole, self.basis = exact, basis
+                return exact
             seen = self.problem.approximation(basis)
             own = self.problem.certify(seen, self.values) if isinstance(self.problem, CertifiesItself) else None
             if own is None:
@@ -130,6 +143,16 @@ class Search:
             self.whole = own
             self.basis = dataclasses.replace(basis, probes=seen.probes, probed=seen.probed)
         return self.whole
+
+    def _by_coordinates(self, basis: RangeBasis) -> ErrorEstimate | None:
+        """Return the error by the Frobenius identity where small matrices tell it: no image is made for it."""
+        if self.request.norm != "fro" or not isinstance(self.problem, HasCoordinates):
+            return None
+        if basis.size >= int(basis.basis.shape[0]):
+            return None
+        small, cut = self.problem.coordinates(basis)
+        exact = by_identity(self.op, small)
+        return None if exact is None else dataclasses.replace(exact, cut=cut)
 
     def missing(self, basis: RangeBasis) -> int:
         """Return how many columns the basis lacks; 0 to stop."""

@@ -76,6 +76,11 @@ class Dense:
         """Whether the array is in the compute dtype, so that its library multiplies it as it is."""
         return bool(self._array.dtype == getattr(self.xp, self.dtype.name))
 
+    @property
+    def resident(self) -> np.ndarray[Any, Any] | None:
+        """The array itself, where it is NumPy's."""
+        return self._array if is_numpy(self.xp) else None
+
     def row_blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield blocks of rows in the compute dtype."""
         for rows in self._tiles():

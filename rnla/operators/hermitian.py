@@ -2,7 +2,9 @@
 
 S1. It must be square.
 S2. A matrix in memory is read once, block against block: the largest abs(a_ij - conj(a_ji)), and its place.
-    Counted as a scan.  A sparse one too large for a transposed copy in a share of the memory budget: S3.
+    Counted as a scan.  Real NumPy arrays by compiled kernels where there are any; complex ones and those of other
+    libraries by the plain twin, which also finds the place where the kernels saw a deviation.  A sparse matrix too
+    large for a transposed copy in a share of the memory budget: S3.
 S3. An operator is multiplied only; what is needed of its adjoint is taken to be itself, so that the adjoint test
     of the range finders, <A g, h> = <g, A h>, tests just this, and no ``rmatmat`` need be there.
 S4. Data out of core are not read once more for it: the drivers look at X^H A X of the basis X instead.
@@ -21,6 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels import compiled
+from rnla._kernels.products import has_contiguous_rows, readable_in_place
+from rnla._kernels.threads import run
 from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values
 from rnla._xp.namespace import is_numpy, namespace_of
 from rnla.config import get_config
@@ -46,6 +51,12 @@ __all__ = [
 _ADVICE = "pass (A + A.conj().T) / 2 if its Hermitian part is meant, or use svd, which asks for no symmetry"
 _TILE = 512  # rows and columns compared together on the host, so that both tiles stay in cache
 _DEVICE_TILE = 8192
+FAMILY = "symmetry"
+"""The name of the kernels."""
+_WORTH_A_KERNEL = 1 << 14  # entries
+_WORTH_LOADING = 1 << 21
+_STEP = 256  # rows of a task, or a multiple of them
+_PARTS = 16
 _COPIES = 4  # as large as a sparse matrix, that its difference with its adjoint takes
 
 
@@ -121,7 +132,37 @@ def _refuse(largest: float, top: float, row: int, column: int, dtype: Any) -> No
         )
 
 
+def _by_kernels(op: Ledger) -> tuple[float, float] | None:
+    """Return the largest deviation of a dense matrix and its largest entry, or None where no kernel reads it."""
+    base: Any = op.base
+    a = base.resident
+    if a is None or op.dtype.kind == "c" or a.size < _WORTH_A_KERNEL or not readable_in_place(a, op.dtype):
+        return None
+    config = get_config()
+    with compiled.using(config.kernels, (FAMILY,), op.dtype, wait=a.size > _WORTH_LOADING):
+        kernels = compiled.family(FAMILY, op.dtype)
+    if kernels is None:
+        return None
+    a = a if has_contiguous_rows(a) else a.T
+    n, step = len(a), max(_STEP, -(-len(a) // (_PARTS * _STEP)) * _STEP)
+    starts = range(0, n, step)
+    found = np.zeros((len(starts), 2, kernels.VECTOR_BYTES // a.itemsize), dtype=op.dtype)
+
+    def task(i: int) -> None:
+        kernels.asymmetry(
+            op.dtype.type(0), a.itemsize, a.ctypes.data, a.strides[0] // a.itemsize, starts[i],
+            min(starts[i] + step, n), n, found[i].ctypes.data,
+        )  # fmt: skip
+
+    run(task, range(len(starts)), config.threads)
+    worst, top = found.max(axis=(0, 2)).tolist()
+    return worst, top
+
+
 def _of_dense(op: Ledger) -> None:
+    seen = _by_kernels(op)
+    if seen is not None and seen[0] <= tolerated_asymmetry(op.dtype) * seen[1]:
+        return
     base: Any = op.base
     xp = op.xp
     worst, place, top, size = 0.0, (0, 0), 0.0, _TILE if is_numpy(xp) else _DEVICE_TILE

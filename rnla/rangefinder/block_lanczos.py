@@ -37,6 +37,7 @@ from rnla.operators.verify import require_adjoint
 from rnla.orth import CholeskyQR2, Orthonormalizer
 from rnla.orth.extend import orthonormalize_against
 from rnla.rangefinder.blocks import check_orthonormalizer, joined, like_of
+from rnla.rangefinder.growing import with_room
 from rnla.rangefinder.protocols import Goal, Riders
 from rnla.rangefinder.repetition import until_enough, until_reached
 from rnla.results import RangeBasis
@@ -122,8 +123,16 @@ class BlockLanczos:
 
         if goal.size is None:
             return until_reached(goal, start, self.next_size, add)
-        missing = min(goal.size, goal.limit) - (0 if start is None else start.size)
-        return until_enough(goal, start, self._width(missing), add)
+        wanted = min(goal.size, goal.limit)
+
+        def add_with_room(basis: RangeBasis | None, size: int, more: bool) -> RangeBasis:
+            grown = add(basis, size, more)
+            if basis is not start:
+                return grown
+            room = (with_room(grown.basis, wanted), with_room(grown.image, wanted))
+            return dataclasses.replace(grown, basis=room[0], image=room[1])
+
+        return until_enough(goal, start, self._width(wanted - (0 if start is None else start.size)), add_with_room)
 
     def _width(self, size: int) -> int:
         """Return the columns of a block where this many are wanted in all."""
