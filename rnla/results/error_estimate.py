@@ -118,6 +118,15 @@ def errors_of_ranks(residual: float, s: np.ndarray[Any, Any], norm: str, cut: st
     return errors
 
 
+def _with_dropped(residual: float, dropped: np.ndarray[Any, Any], norm: str, cut: str) -> float:
+    """Return the first of `errors_of_ranks`, the error without any of the values, to the bit but in fewer calls."""
+    if norm != "fro" or cut == "sum" or not math.isfinite(residual):
+        return float(errors_of_ranks(residual, dropped, norm, cut)[0])
+    scale = max(residual, float(dropped.max())) or 1.0  # squares stay in range
+    squares = float(((dropped[::-1] / scale) ** 2).cumsum()[-1])
+    return scale * math.sqrt((residual / scale) ** 2 + squares)
+
+
 def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> ErrorEstimate:
     """Return the error after keeping the first k of the values s of a result, whose error is known.
 
@@ -131,8 +140,8 @@ def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> Er
     start, above = error.absolute, error.upper * error.norm_of_A
     if error.norm == "spectral" and error.cut != "sum":
         start, above = error.residual, error.residual_upper
-    absolute = float(errors_of_ranks(start, dropped, error.norm, error.cut)[0])
-    upper = float(errors_of_ranks(above, dropped, error.norm, error.cut)[0]) / error.norm_of_A
+    absolute = _with_dropped(start, dropped, error.norm, error.cut)
+    upper = _with_dropped(above, dropped, error.norm, error.cut) / error.norm_of_A
     if error.cut == "sum" and error.upper * error.norm_of_A > error.residual_upper > 0:
         # The bound divides by the least that an estimated norm of A can be; so must what is dropped.
         upper = error.upper + (upper - error.upper) * error.upper * error.norm_of_A / error.residual_upper
