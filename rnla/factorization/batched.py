@@ -1,14 +1,15 @@
 """Factorizations of stacks of matrices: `rnla.svd`, `rnla.eigh` and `rnla.qr` of arrays (..., m, n).
 
-Problem: the factorization of every matrix of a stack, each with its own certificate, with a number of calls that does
-not depend on how many there are.
+Problem: the factorization of every matrix of a stack, each with its own certificate, in stacked calls over ranges of
+many items.
 
 Equation: for every item that of the problem for one matrix.
 
-S1. Plan for one item; all items share the method and the sizes.
-S2. Cut the stack in fixed ranges of items; each range is one task of the pool.
+S1. Plan for one item, by the rates of stacks (`rnla.factorization.stacked_plan`); all share the method and the sizes.
+S2. Cut the stack in fixed ranges of items, of 4 MiB where there are many; each range is one task of the pool.
 S3. In a range: the norm and the scale of every item; a basis of every item (`rnla.rangefinder.stacked`) with its own
-    test matrix, or LAPACK's complete factorization; the small factorization; the certificate.
+    test matrix or from its Gram matrix, or LAPACK's complete factorization; the small factorization; the certificate.
+S3b. Items whose Gram matrix does not resolve the rank are factored completely.
 S4. With a tolerance: items that miss it go on together, with bases twice as large, until the complete factorization.
 S5. One shape: factors are zero past the rank of an item, up to the largest rank.
 
@@ -73,7 +74,7 @@ def batched_svd(
     rank, tol, energy, norm, oversampling, power_iterations, sketch, on_failure, rng
         As `svd` takes them; they hold for every item.
     method : RangeFinder, optional
-        ``FullSVD()``, ``SubspaceIteration(...)`` or ``Adaptive(...)``.
+        ``FullSVD()``, ``GramEigh()``, ``SubspaceIteration(...)`` or ``Adaptive(...)``.
 
     Returns
     -------
