@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import eigenpairs, error_vs_passes, first_call, kernel_matrix, selection, threads, tolerance
+from benchmarks import eigenpairs, error_vs_passes, first_call, kernel_matrix, selection, sparse, threads, tolerance
 
 pytest.importorskip("sklearn")
 
@@ -79,3 +79,9 @@ def test_error_vs_passes(tmp_path: Path) -> None:
     assert found["sklearn"][2] == {**found["sklearn"][2], "passes": 6, "products": 108}
     assert found["propack"][0]["value"] < 1e-12
     assert found["propack"][0]["products"] >= 16
+
+
+def test_sparse(tmp_path: Path) -> None:
+    found = run(sparse, tmp_path)["sparse6"]
+    assert found["transposed"]["same bits"]
+    assert all(row["difference"] < 1e-12 for row in found["columns"].values())
