@@ -31,6 +31,8 @@ class Request:
     on_failure : str
     hermitian : bool
         Whether the matrix is known to be Hermitian.
+    because : str
+        Why `part` is what it is.
     """
 
     rank: int | None
@@ -42,6 +44,7 @@ class Request:
     sketch: Any
     on_failure: str
     hermitian: bool = False
+    because: str = "method= was given"
 
 
 def read_request(

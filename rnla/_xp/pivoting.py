@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint, eps_of, host_values, is_complex, qr, zeros
 from rnla._xp.namespace import all_finite, backend_name, device_of, from_host, is_numpy, namespace_of, to_host
 from rnla.errors import NonFiniteError
 
-__all__ = ["column_squares", "pivoted_lu", "pivoted_qr", "pivots_of_columns", "solve_triangular", "take"]
+__all__ = [
+    "column_squares", "pivoted_lu", "pivoted_qr", "pivoted_triangle", "pivots_of_columns", "solve_triangular", "take",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
+_WORTH_A_POOL = 2_000_000  # multiply-adds
 
 
 def take(x: Any, index: Array, axis: int) -> Any:
@@ -61,10 +65,22 @@ def pivots_of_columns(x: Any, count: int) -> Array:
     >>> pivots_of_columns(np.array([[1.0, 0.0, 3.0], [0.0, 2.0, 0.0]]), 3).tolist()
     [2, 1, 0]
     """
+    return pivoted_triangle(x, count)[0]
+
+
+def pivoted_triangle(x: Any, count: int) -> tuple[Array, tuple[Array, Array] | None]:
+    """Return what `pivots_of_columns` does, and, on the host, the whole triangle of it with the order of its columns.
+
+    Parameters
+    ----------
+    x : array, shape (p, n)
+    count : int
+    """
     _gate(x, "pivoted QR")
     p, n = int(x.shape[0]), int(x.shape[1])
     most = min(count, p, n)
     xp = namespace_of(x)
+    whole = None
     if most == 0:
         found: list[int] = []
     elif is_numpy(xp):
@@ -74,9 +90,10 @@ def pivots_of_columns(x: Any, count: int) -> Array:
         diagonal = np.abs(np.diagonal(triangle))
         live = diagonal > _negligible(x) * diagonal[0]
         found = order[: min(most, int(np.argmin(live)) if not live.all() else len(live))].tolist()
+        whole = triangle, order
     else:
         found = _greedy_pivots(x, most)
-    return _completed(found, n, count)
+    return _completed(found, n, count), whole
 
 
 def _negligible(x: Any) -> float:
@@ -157,7 +174,7 @@ def pivoted_qr(x: Any) -> tuple[Any, Any, Array]:
     return q, xp.concat([xp.where(eye != 0, size[None, :], r[:, :p]), r[:, p:]], axis=1), pivots
 
 
-def solve_triangular(r: Any, b: Any, *, lower: bool = False) -> Any:
+def solve_triangular(r: Any, b: Any, *, lower: bool = False, threads: int = 1) -> Any:
     """Return the solution of R X = B by substitution, for a nonsingular triangle R.
 
     Parameters
@@ -166,6 +183,8 @@ def solve_triangular(r: Any, b: Any, *, lower: bool = False) -> Any:
     b : array, shape (k, n)
     lower : bool
         Whether R is a lower triangle; the other half is not read.
+    threads : int
+        That share the columns of B, on the host.
 
     Examples
     --------
@@ -178,9 +197,7 @@ def solve_triangular(r: Any, b: Any, *, lower: bool = False) -> Any:
     _gate(b, "a triangular solve")
     xp = namespace_of(r)
     if is_numpy(xp):
-        import scipy.linalg
-
-        return scipy.linalg.solve_triangular(r, b, lower=lower, check_finite=False)
+        return _solved(r, b, lower, threads)
     name = backend_name(xp)
     if name == "torch":
         return sys.modules["torch"].linalg.solve_triangular(r, b, upper=not lower)
@@ -191,6 +208,23 @@ def solve_triangular(r: Any, b: Any, *, lower: bool = False) -> Any:
     if lower:  # turned about, a lower triangle is an upper one, which LU leaves alone
         return xp.flip(solve_triangular(xp.flip(xp.tril(r), axis=(0, 1)), xp.flip(b, axis=0)), axis=0)
     return xp.linalg.solve(xp.triu(r), b)
+
+
+def _solved(r: Array, b: Array, lower: bool, threads: int) -> Array:
+    """Return the solution by LAPACK, ranges of columns apart; laid out by columns where there are several."""
+    import scipy.linalg
+
+    parts = even_ranges(b.shape[1], 8) if r.shape[0] * b.size >= _WORTH_A_POOL else []
+    if not parts:
+        solved: Array = scipy.linalg.solve_triangular(r, b, lower=lower, check_finite=False)
+        return solved
+    out = np.empty(b.shape, dtype=np.result_type(r, b), order="F")
+
+    def task(part: slice) -> None:
+        out[:, part] = scipy.linalg.solve_triangular(r, b[:, part], lower=lower, check_finite=False)
+
+    run(task, parts, threads)
+    return out
 
 
 def pivoted_lu(x: Any) -> tuple[Array, Any, Any]:

@@ -23,10 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values, max_abs, qr, zeros
+from rnla._kernels.products import subtract_product
+from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values, is_complex, max_abs, qr, zeros
 from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of
 from rnla._xp.pivoting import pivots_of_columns, solve_triangular, take
 from rnla.compression.strong_pivoting import BOUND, independent, largest_entry, strongly_pivoted
+from rnla.compression.two_sided import times
+from rnla.config import get_config
 from rnla.operators.ledger import Ledger
 from rnla.operators.selection import take_columns, take_rows
 from rnla.orth import CholeskyQR2
@@ -125,18 +128,27 @@ class Interpolation:
     @property
     def bounded(self) -> bool:
         """Whether no coefficient is above the bound."""
-        return float(_largest(self.x, ())[2]) <= BOUND * (1 + _SLACK)
+        x = self.x
+        if is_numpy(namespace_of(x)) and not is_complex(x.dtype):
+            return max(float(x.max(initial=0.0)), -float(x.min(initial=0.0))) <= BOUND * (1 + _SLACK)
+        return max_abs(x) <= BOUND * (1 + _SLACK)
 
     def rounding(self) -> float:
         """Return norm(R X - Y)_F, what substitution and the exact identity in X add to the projection."""
         k = self.live
-        return frobenius(self.r[:k, :k] @ self.x[:k, :] - self.within[:k, :]) if k else 0.0
+        if k == 0:
+            return 0.0
+        r, x, y = self.r[:k, :k], self.x[:k, :], self.within[:k, :]
+        if not is_numpy(namespace_of(x)):
+            return frobenius(r @ x - y)
+        rest = np.array(adjoint(y), order="C")
+        return frobenius(subtract_product(rest, adjoint(x), adjoint(r), get_config().threads))
 
 
 def coefficients(r: Any, within: Any, chosen: Array, live: int) -> Any:
     """Return X from R X = Y, with X[:, J] = I and zero rows for dependent columns (S3)."""
     xp, n = namespace_of(within), int(within.shape[1])
-    solved = solve_triangular(r[:live, :live], within[:live, :])
+    solved = solve_triangular(r[:live, :live], within[:live, :], threads=get_config().threads)
     if live < len(chosen):
         solved = xp.concat([solved, zeros((len(chosen) - live, n), within)], axis=0)
     return with_identity(solved, chosen)
@@ -146,6 +158,10 @@ def with_identity(x: Any, chosen: Array) -> Any:
     """Return X with the columns J replaced by the identity."""
     xp, (k, n) = namespace_of(x), x.shape
     if k == 0 or n == 0:
+        return x
+    if is_numpy(xp):  # in place: X is our own
+        x = x if x.flags.writeable else x.copy()
+        x[:, chosen] = np.eye(k, dtype=x.dtype)
         return x
     where = np.full(n, -1, dtype=np.int64)
     where[chosen] = np.arange(k)
@@ -211,8 +227,10 @@ def orthonormal_panel(side: Side, chosen: Array) -> Interpolation:
     panel = side.panel(chosen)
     q, r = CholeskyQR2().factor(panel)
     order, live = independent(r, side.shape[0])
+    if np.array_equal(order, np.arange(len(order))):
+        return Interpolation(chosen, panel, q, r, None, None, live)
     turn, r = qr(take(r, order, axis=1))
-    return Interpolation(chosen[order], take(panel, order, axis=1), q @ turn, r, None, None, live)
+    return Interpolation(chosen[order], take(panel, order, axis=1), times(q, turn), r, None, None, live)
 
 
 def _fitted(side: Side, chosen: Array) -> Interpolation:

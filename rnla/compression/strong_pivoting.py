@@ -26,11 +26,13 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint, eps_of, host_values, is_complex, qr
 from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of
 from rnla._xp.pivoting import column_squares, pivots_of_columns, solve_triangular, take
+from rnla.config import get_config
 
-__all__ = ["BOUND", "independent", "largest_entry", "strongly_pivoted"]
+__all__ = ["BOUND", "independent", "largest_entry", "needs_no_exchange", "strongly_pivoted"]
 
 Array = np.ndarray[Any, Any]
 
@@ -79,6 +81,36 @@ def independent(triangle: Any, rows: int) -> tuple[Array, int]:
     level = 4 * eps_of(triangle.dtype) * max(2.0, max(rows, k) ** 0.5)
     live = diagonal > level * diagonal[0]
     return order, 0 if diagonal[0] == 0 else int(np.argmin(live)) if not live.all() else k
+
+
+def needs_no_exchange(triangle: Array, count: int, *, bound: float = BOUND) -> bool:
+    """Whether the first columns that pivoted QR took allow no exchange, by its triangle alone (S1, S2).
+
+    Of R = [R_1 T_1; 0 R_2] the interpolation is T = R_1^{-1} T_1, and gamma are the column norms of R_2.
+
+    Parameters
+    ----------
+    triangle : numpy.ndarray, shape (p, n)
+        Of all columns, in the order of the pivots.
+    count : int
+        Of the columns chosen.
+    bound : float
+    """
+    threads, lead = get_config().threads, np.ascontiguousarray(triangle[:count, :count])
+    if count == triangle.shape[1]:
+        return True
+    t = solve_triangular(lead, triangle[:count, count:], threads=threads)
+    inverted = solve_triangular(lead, np.eye(count, dtype=lead.dtype))
+    omega = column_squares(adjoint(inverted))
+
+    def largest(part: slice) -> float:
+        gain = _moduli(t[:, part])
+        gain = np.square(gain, out=gain if gain is not t else None) if gain.base is None else np.square(gain)
+        gain += np.outer(omega, column_squares(triangle[count:, count:][:, part]))
+        return float(gain.max(initial=0.0))
+
+    parts = even_ranges(t.shape[1], 16)
+    return max(run(largest, parts, threads)) <= (bound * (1 + 1e-6)) ** 2
 
 
 def strongly_pivoted(g: Any, chosen: Array, *, bound: float = BOUND, kept: int = 0) -> Array:

@@ -55,6 +55,7 @@ from rnla.factorization.skeletons import (
     searched,
     stopped_early,
 )
+from rnla.factorization.usual_method import for_choosing
 from rnla.operators.coerce import as_operator
 from rnla.request import Request, read_request
 from rnla.results import CURResult, ErrorEstimate, register_resumer
@@ -171,7 +172,7 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _C
     if min(base.shape) == 0:
         return run(A, base, request, key, None, problem)
     require_passes(base, request, 2)
-    with located(base, asked_of_basis(request, base.dtype, 2), key, problem, before) as found:
+    with located(base, asked_of_basis(for_choosing(base, request), base.dtype, 2), key, problem, before) as found:
         notes: tuple[str, ...] = ()
         result = stopped_early(found, before)
         if result is None:
@@ -203,7 +204,7 @@ class _Maker:
         middle = adjoint(columns.q) @ self.found.op.matmat(rows.q)  # S3
         made = self._certified(columns, rows, middle, look)
         assert made is not None
-        if made.error.method != "the Frobenius identity":
+        if made.error.method != "the Frobenius identity" or self.request.tol is None:
             return made
         squares = np.asarray([frobenius(middle[:k, :k]) ** 2 for k in range(made.rank + 1)])
         return dataclasses.replace(

@@ -49,6 +49,7 @@ from rnla.factorization.low_rank_svd import SingularVectors
 from rnla.factorization.nystrom import nystrom
 from rnla.factorization.search import Factored
 from rnla.factorization.signs import fix_signs
+from rnla.factorization.usual_method import for_eigenvalues
 from rnla.operators.hermitian import as_hermitian, hermitian_ledger, hermitian_only, require_hermitian_core
 from rnla.operators.ledger import Ledger
 from rnla.request import read_request
@@ -168,7 +169,7 @@ def eigh(
         base.shape, base.dtype, rank, tol, norm, oversampling, power_iterations, sketch, method, on_failure, energy
     )
     ledger = hermitian_ledger(base)
-    request = dataclasses.replace(request, hermitian=True)
+    request = for_eigenvalues(ledger, dataclasses.replace(request, hermitian=True))
     with hermitian_only(base):
         result: EighResult = run(A, ledger, request, key, None, _Eigh(which))
     return _looked_at(result, which)

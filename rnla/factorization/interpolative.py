@@ -59,6 +59,7 @@ from rnla.factorization.skeletons import (
     searched,
     stopped_early,
 )
+from rnla.factorization.usual_method import for_choosing
 from rnla.operators.coerce import as_operator
 from rnla.request import Request, read_request
 from rnla.results import ColumnID, ErrorEstimate, RowID, TwoSidedID, register_resumer
@@ -192,7 +193,7 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _I
     if min(base.shape) == 0:
         return run(A, base, request, key, None, problem)
     require_passes(base, request, 1)
-    with located(base, asked_of_basis(request, base.dtype), key, problem, before) as found:
+    with located(base, asked_of_basis(for_choosing(base, request), base.dtype), key, problem, before) as found:
         result = stopped_early(found, before)
         if result is None:
             maker = _Maker(
@@ -224,7 +225,7 @@ class _Maker:
             return self._certified(self._sketched(chosen), look)
         inter = interpolate(self.side, chosen, fixed=self.kept)
         made = self._certified(inter, look)
-        if made.error.method != "the Frobenius identity":
+        if made.error.method != "the Frobenius identity" or self.request.tol is None:
             return made
         energies = np.zeros(inter.rank)
         energies[: inter.live] = host_values(column_squares(adjoint(inter.within[: inter.live, :])))

@@ -24,9 +24,9 @@ import numpy as np
 
 from rnla._xp.linalg import adjoint, cast, eps_of, host_values, svd
 from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of, to_host
-from rnla._xp.pivoting import column_squares, pivoted_qr
-from rnla.compression.column_selection import ColumnSelection
-from rnla.compression.strong_pivoting import strongly_pivoted
+from rnla._xp.pivoting import column_squares, pivoted_qr, pivoted_triangle
+from rnla.compression.column_selection import ColumnSelection, PivotedQR
+from rnla.compression.strong_pivoting import needs_no_exchange, strongly_pivoted
 from rnla.config import get_config
 from rnla.error.approximation import certify_approximation
 from rnla.error.residual import frobenius_difference, identity_floor, identity_rounding
@@ -95,7 +95,12 @@ def chosen_columns(found: Located, axis: str, selection: ColumnSelection, count:
     level = 4 * eps_of(vh.dtype) * math.sqrt(max(found.op.shape))
     live = int(np.count_nonzero(values > level * values[0])) if len(values) and values[0] > 0 else 0
     n = int(vh.shape[1])
-    if len(kept) == 0:
+    if len(kept) == 0 and isinstance(selection, PivotedQR):
+        chosen, whole = pivoted_triangle(g, min(count, len(values)))
+        strong = whole is not None and live >= count == len(chosen) and np.array_equal(whole[1][:count], chosen)
+        if strong and whole is not None and needs_no_exchange(whole[0], count):
+            return chosen
+    elif len(kept) == 0:
         chosen = selection.choose(s, vh, min(count, len(values)), key)
     else:  # what the columns of before leave of the projection
         xp = namespace_of(g)

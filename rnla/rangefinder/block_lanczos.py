@@ -49,6 +49,7 @@ __all__ = ["BlockLanczos"]
 _DEPTH = 4
 _STEP = 16  # columns of a block where neither a rank nor block_size says how many
 _TEST_COLUMNS = 2
+_SPARE = 80  # columns beyond 4.5 times the rank; eigenvalues like 1/j are then right to 1e-10 (ranks 10 and 50)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ class BlockLanczos:
     Parameters
     ----------
     depth : int or None
-        d: blocks in the basis, and products with A; None: 4, or as many as blocks of `block_size` take for four times
-        the rank.  While a tolerance decides there are as many blocks as it takes.
+        d: blocks in the basis, and products with A; None: 4, or as many as blocks of `block_size` take for 4.5 times
+        the rank and 80.  While a tolerance decides there are as many blocks as it takes.
     block_size : int or None
         b: columns of a block; None: rank + oversampling.
     oversampling : int
@@ -107,7 +108,7 @@ class BlockLanczos:
         width = rank + self.oversampling
         if self.block_size is None:
             return width * (self.depth or _DEPTH)
-        depth = self.depth or max(_DEPTH, -(-_DEPTH * width // self.block_size))
+        depth = self.depth or max(_DEPTH, -(-(_SPARE + 9 * rank // 2) // self.block_size))
         return max(rank, self.block_size * depth)
 
     def next_size(self, have: int, missing: int, limit: int) -> int:
