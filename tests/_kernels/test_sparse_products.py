@@ -188,6 +188,24 @@ def test_aligned_arrays_begin_on_a_line() -> None:
         assert a.nbytes < 1 << 14 or a.ctypes.data % 64 == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nothing_is_written_beside_the_product(dtype: str) -> None:
+    a = made(6, 5, 0.5, dtype)
+    rows, x = SparseRows(a), thin(5, 70, dtype)
+    with compiled.using("compiled", ["sparse"], a.dtype):
+        kernels = compiled.family("sparse", a.dtype)
+    assert kernels is not None
+    for k in range(1, 71):
+        out = np.full((8, 100), 7, dtype)
+        kernels.multiply(
+            a.dtype.type(0), np.int32(0), a.dtype.itemsize, rows.pointers.ctypes.data, a.indices.ctypes.data,
+            a.data.ctypes.data, a.nnz, 6, x.ctypes.data, 70, k, out[1:, 3:].ctypes.data, 100, 8, a.dtype.type(1), (0,),
+        )  # fmt: skip
+        assert np.all(np.abs(out[1:7, 3 : 3 + k] - a @ x[:, :k]) <= bound(a, x[:, :k]))
+        out[1:7, 3 : 3 + k] = 7
+        assert np.all(out == 7)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_svd_of_a_sparse_matrix_takes_them_and_says_so(dtype: str) -> None:
     a = made(400, 300, 0.1, dtype)
