@@ -19,6 +19,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,9 @@ BACKENDS = {
 if importlib.util.find_spec("numba") is not None and os.environ.get("RNLA_KERNELS") != "plain":
     from rnla._kernels import compiled
 
-    compiled.load([(name, dtype) for name in ("products", "panels", "sparse", "symmetry") for dtype in ("float64", "float32")])
+    _FOLDER = Path(compiled.__file__).parent
+    _FAMILIES = sorted(path.name.removesuffix("_numba.py") for path in _FOLDER.glob("*_numba.py"))
+    compiled.load([(name, dtype) for name in _FAMILIES for dtype in ("float64", "float32")])
 
 
 # ------------------------------------------------------------------------------------------------------ seeds

@@ -189,16 +189,17 @@ def times_triangle(x: Array, triangle: Array, threads: int, *, out: Array | None
     return out, _finished(work, task, squared)
 
 
-def times_inverse(x: Array, triangle: Array, threads: int, *, squared: bool = True) -> Any:
+def times_inverse(x: Array, triangle: Array, threads: int, *, out: Array | None = None, squared: bool = True) -> Any:
     """Return X R^{-1} for an upper triangle R by substitution, C-ordered, and its Gram matrix (None unless `squared`).
 
     Every row is backward stable, however ill-conditioned R is.  The kernels multiply with the inverses of small
     blocks on the diagonal of R, where these are so well-conditioned that this is as good; else it is up to LAPACK.
+    `out` has contiguous rows and shares no memory with X.
     """
     triangle = np.triu(np.asarray(triangle, dtype=x.dtype.newbyteorder("=")))
     kernels = _kernels(x)
     t = None if kernels is None else _partly_inverted(triangle, kernels.SMALL)
-    out = np.empty(x.shape, dtype=triangle.dtype)
+    out = np.empty(x.shape, dtype=triangle.dtype) if out is None else out
     if kernels is None or t is None:
         return out, _plain_map(lambda tile: _solved(tile, triangle), x, out, threads, squared)
     work = _Work(x, threads)
@@ -209,7 +210,7 @@ def times_inverse(x: Array, triangle: Array, threads: int, *, squared: bool = Tr
         tile, there = work.tile(rows), target[rows]
         kernels.conditioned(
             like, size, tile.ctypes.data, _stride(tile), *tile.shape, t.ctypes.data, t.shape[1], there.ctypes.data,
-            target.shape[1], *_place(sums, t), plan.group, width, 1,
+            _stride(target), *_place(sums, t), plan.group, width, 1,
         )  # fmt: skip
 
     return out, _finished(work, task, squared)

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.products import product
+from rnla._kernels.panels import times_inverse
+from rnla._kernels.products import subtract_product
 from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint, cast, eps_of
-from rnla._xp.namespace import from_host, has_float64, is_numpy, to_host
+from rnla._xp.namespace import device_of, from_host, has_float64, is_numpy, namespace_of, to_host
 from rnla._xp.pivoting import solve_triangular, take
 from rnla.compression.random_pivoting import PivotRule
 from rnla.config import get_config
@@ -26,11 +27,13 @@ from rnla.errors import InputError
 from rnla.operators.entries import Entries, rounding_level
 from rnla.rng import Key
 
-__all__ = ["PivotState", "add_block", "begin", "check_rest", "trace_error_level"]
+__all__ = ["PivotState", "add_block", "begin", "check_rest", "trace_error_level", "traces", "trimmed", "with_room"]
 
 Array = np.ndarray[Any, Any]
 _FIRST_BLOCK = 8
 _LARGEST_BLOCK = 256
+_FIRST_ROOM = 64
+"""Columns of L that room is made for at once, where a tolerance decides how many there will be."""
 _LOOKED_AT = 16
 """Rows and columns of the block of the residual that is looked at in the end."""
 _NOT_ROUNDING = 4.0
@@ -58,6 +61,8 @@ class PivotState:
         Candidates of an unfinished block, their bounds u and their uniform numbers.
     tried, taken : int
         Candidates of that block so far, and pivots among them.
+    room : numpy.ndarray or None
+        On the host, the array whose first columns are L and whose others the next blocks go to.
     """
 
     factor: Any
@@ -70,6 +75,7 @@ class PivotState:
     waiting: tuple[Array, Array, Array] | None = None
     tried: int = 0
     taken: int = 0
+    room: Any = None
 
     @property
     def rank(self) -> int:
@@ -112,7 +118,7 @@ def add_block(entries: Entries, state: PivotState, rule: PivotRule, limit: int, 
     excluded[gone] = True
     state = dataclasses.replace(state, excluded=excluded, tried=state.tried + seen, taken=state.taken + len(taken))
     if taken:
-        state = _with_pivots(entries, state, candidates[taken], np.tril(H[np.ix_(taken, taken)]))  # S4
+        state = _with_pivots(entries, state, candidates[taken], np.tril(H[np.ix_(taken, taken)]), limit)  # S4
     if seen < len(candidates):
         return dataclasses.replace(state, waiting=(candidates[seen:], bounds[seen:], uniforms[seen:]))
     return dataclasses.replace(state, waiting=None, block=state.block + 1, size=_next_size(state, n))
@@ -168,30 +174,23 @@ def _next_size(state: PivotState, n: int) -> int:
     return max(_FIRST_BLOCK, min(size, _LARGEST_BLOCK, n // 16))
 
 
-def _with_pivots(entries: Entries, state: PivotState, pivots: Array, triangle: Array) -> PivotState:
-    xp = entries.xp
+def _with_pivots(entries: Entries, state: PivotState, pivots: Array, triangle: Array, limit: int) -> PivotState:
+    xp, rank = entries.xp, state.rank + len(pivots)
     columns = entries.columns(pivots)
-    old = state.factor
-    if state.rank:
-        right = adjoint(take(old, pivots, axis=0))
-        if is_numpy(xp):
-            columns = columns - product(old, right, old.dtype, get_config().threads)
-        else:
-            columns = columns - old @ right
     small = from_host(triangle.astype(entries.dtype), xp, entries.device)
-    new = _solved(columns, small)
-    # A row that is a pivot ends with its own column; what rounding left beyond is taken away.
-    width = len(pivots)
-    ends = np.full(entries.shape[0], width)
-    ends[state.pivots] = -1
-    ends[pivots] = np.arange(width)
-    inside = from_host(ends[:, None] >= np.arange(width)[None, :], xp, entries.device)
-    new = xp.where(inside, new, xp.zeros_like(new))
-    modulus = cast(xp.abs(new), state.diagonal.dtype)
-    residual = state.residual - xp.sum(modulus * modulus, axis=1)
+    if is_numpy(xp):
+        if state.room is None or state.room.shape[1] < rank:
+            state = with_room(state, min(limit, max(2 * rank, _FIRST_ROOM)))
+        room = state.room
+        factor = room[:, :rank]
+        columns = np.array(columns, order="C", copy=None if entries.gives_copies else True)
+        taken_off = _new_columns(columns, state, pivots, small, factor)
+    else:
+        room = None
+        factor, taken_off = _on_device(columns, state, pivots, small)
+    residual = state.residual - cast(taken_off, state.residual.dtype)
     excluded = state.excluded.copy()
     excluded[pivots] = True
-    rank = state.rank + len(pivots)
     allowed = _NOT_ROUNDING * math.sqrt(eps_of(entries.dtype))
     if bool(xp.any(residual < -allowed * state.diagonal)):
         worst = int(xp.argmin(residual + allowed * state.diagonal))
@@ -200,30 +199,89 @@ def _with_pivots(entries: Entries, state: PivotState, pivots: Array, triangle: A
             f"{float(residual[worst]):.2e} of what was {float(state.diagonal[worst]):.2e}, beyond what "
             f"rounding in {entries.dtype} explains; eigh takes any Hermitian matrix"
         )
-    factor = xp.concat([old, new], axis=1)
     return dataclasses.replace(
-        state, factor=factor, residual=residual, excluded=excluded, pivots=np.concatenate([state.pivots, pivots])
-    )
+        state, factor=factor, residual=residual, excluded=excluded, pivots=np.concatenate([state.pivots, pivots]),
+        room=room,
+    )  # fmt: skip
 
 
-def _solved(columns: Any, triangle: Any) -> Any:
-    """Return columns times the inverse of the adjoint of a lower triangle, in fixed ranges of rows over the pool."""
-    n = int(columns.shape[0])
-    if isinstance(columns, np.ndarray):
-        out = np.empty_like(columns, order="C")
+def with_room(state: PivotState, columns: int) -> PivotState:
+    """Return the state with room for so many columns; on devices none is made."""
+    if not isinstance(state.factor, np.ndarray):
+        return state
+    out = np.empty((state.factor.shape[0], columns), dtype=state.factor.dtype)
+    out[:, : state.rank] = state.factor
+    return dataclasses.replace(state, room=out, factor=out[:, : state.rank])
 
-        def task(rows: slice) -> None:
-            out[rows] = solve_triangular(triangle, columns[rows].conj().T, lower=True).conj().T
 
-        run(task, even_ranges(n, max(1, n // 4096)), get_config().threads)
-        return out
-    return adjoint(solve_triangular(triangle, adjoint(columns), lower=True))
+def trimmed(state: PivotState) -> PivotState:
+    """Return the state without the room that it will not need, where that is most of it."""
+    if state.room is None or state.room.shape[1] <= 2 * state.rank:
+        return state
+    return dataclasses.replace(state, factor=state.factor.copy(), room=None)
+
+
+def _row_squares(factor: Any, like: Any) -> Any:
+    """Return the squared norms of the rows in the dtype of `like`, over the pool on the host."""
+    if not isinstance(factor, np.ndarray):
+        xp = namespace_of(factor)
+        modulus = cast(xp.abs(factor), like.dtype)
+        return xp.sum(modulus * modulus, axis=1)
+    out = np.empty(len(factor), dtype=like.dtype)
+    wide = np.complex128 if factor.dtype.kind == "c" else np.float64
+
+    def task(rows: slice) -> None:
+        part: Array = factor[rows].astype(wide, copy=False)
+        out[rows] = np.vecdot(part, part).real
+
+    run(task, even_ranges(len(out), max(1, factor.size >> 16)), get_config().threads)
+    return out
+
+
+def _new_columns(columns: Array, state: PivotState, pivots: Array, triangle: Array, factor: Array) -> Array:
+    """Write the new columns of L into an array of the host, over those of A; return their rows' squared norms (S4)."""
+    threads, old = get_config().threads, state.rank
+    new = factor[:, old:]
+    if old:
+        subtract_product(columns, factor[:, :old], np.ascontiguousarray(factor[pivots, :old].conj().T), threads)
+    times_inverse(columns, triangle.conj().T, threads, out=new, squared=False)
+    new[state.pivots] = 0  # a row that is a pivot ends with its own column; what rounding left beyond is taken away
+    new[pivots] = np.tril(new[pivots])
+    squares: Array = _row_squares(new, state.diagonal)
+    return squares
+
+
+def _on_device(columns: Any, state: PivotState, pivots: Array, triangle: Any) -> tuple[Any, Any]:
+    xp = namespace_of(columns)
+    old = state.factor
+    if state.rank:
+        columns = columns - old @ adjoint(take(old, pivots, axis=0))
+    new = adjoint(solve_triangular(triangle, adjoint(columns), lower=True))
+    width = len(pivots)
+    ends = np.full(int(new.shape[0]), width)
+    ends[state.pivots] = -1
+    ends[pivots] = np.arange(width)
+    inside = from_host(ends[:, None] >= np.arange(width)[None, :], xp, device_of(new))
+    new = xp.where(inside, new, xp.zeros_like(new))
+    return xp.concat([old, new], axis=1), _row_squares(new, state.diagonal)
 
 
 def _rows(factor: Any, where: Array) -> Array:
     """Return rows of the factor on the host in double precision."""
-    rows = to_host(take(factor, where, axis=0))
+    rows = factor[where] if isinstance(factor, np.ndarray) else to_host(take(factor, where, axis=0))
     return rows.astype(np.complex128 if rows.dtype.kind == "c" else np.float64)
+
+
+def traces(state: PivotState) -> tuple[float, float, float]:
+    """Return the trace of A, the sum of the moduli of the residual diagonal, and the share of the negative ones.
+
+    The second is not above the trace norm of the residual, whatever the signs; at pivots only rounding is left.
+    """
+    xp = namespace_of(state.residual)
+    diagonal = state.diagonal
+    left = diagonal - _row_squares(state.factor, diagonal)
+    size = xp.abs(left)
+    return float(xp.sum(diagonal)), float(xp.sum(size)), float(xp.sum(size - left)) / 2
 
 
 def trace_error_level(dtype: Any, columns: int) -> float:

@@ -28,6 +28,7 @@ on the way, so that a matrix that is not positive semidefinite is noticed.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -134,15 +135,7 @@ class RandomPivoting:
 
     def settle(self, H: Array, bounds: Array, uniforms: Array, levels: Array, room: int) -> tuple[list[int], int]:
         """Take each candidate with the probability that its residual has left (S3)."""
-        taken: list[int] = []
-        for j in range(len(H)):
-            if len(taken) == room:
-                return taken, j
-            left = H[j, j].real
-            if left > levels[j] and uniforms[j] * bounds[j] < left:
-                _eliminate(H, j, np.arange(j + 1, len(H)))
-                taken.append(j)
-        return taken, len(H)
+        return _in_order(H, np.maximum(levels, uniforms * bounds), room)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -262,13 +255,23 @@ class UniformPivoting:
         return _in_order(H, levels, room)
 
 
-def _in_order(H: Array, levels: Array, room: int) -> tuple[list[int], int]:
+def _in_order(H: Array, least: Array, room: int) -> tuple[list[int], int]:
+    """Take each candidate whose residual is above its level, in order.
+
+    Column after column from those before it, as many a block are not wanted and their columns need not be kept.
+    """
     taken: list[int] = []
+    left = np.diagonal(H).real.copy()
+    columns = np.empty((min(room, len(H)), len(H)), dtype=H.dtype)  # of the triangle, one a row
     for j in range(len(H)):
         if len(taken) == room:
             return taken, j
-        if H[j, j].real > levels[j]:
-            _eliminate(H, j, np.arange(j + 1, len(H)))
+        if left[j] > least[j]:
+            before = columns[: len(taken), j:]
+            column = (H[j:, j] - before[:, 0].conj() @ before) / math.sqrt(left[j])
+            column[0] = math.sqrt(left[j])
+            left[j + 1 :] -= (column[1:] * column[1:].conj()).real
+            columns[len(taken), j:] = H[j:, j] = column
             taken.append(j)
     return taken, len(H)
 

@@ -13,7 +13,7 @@ S4. A block of the residual is looked at, to notice a matrix that is not semidef
     summed anew in double precision.
 
 Cost: n k entries of A for columns, n for the diagonal, at most about n k / 4 for the blocks of candidates;
-O(n k^2) flops; n k numbers for L and as many while it grows.
+O(n k^2) flops; n k numbers for L, on the host from the start, and as many again where a tolerance decides k.
 Guarantee: the trace norm of the error is exact, for a matrix that is positive semidefinite; it bounds the Frobenius
 and the spectral norm.  A priori the theorem in `rnla.compression.random_pivoting`, tested in
 `tests/factorization/test_cholesky.py`.
@@ -39,7 +39,16 @@ from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values, svd
 from rnla._xp.namespace import backend_name, device_of, from_host, is_numpy, namespace_of, to_host
 from rnla._xp.pivoting import take
 from rnla.checks import check_choice, check_rank, check_tol
-from rnla.compression.partial_cholesky import PivotState, add_block, begin, check_rest, trace_error_level
+from rnla.compression.partial_cholesky import (
+    PivotState,
+    add_block,
+    begin,
+    check_rest,
+    trace_error_level,
+    traces,
+    trimmed,
+    with_room,
+)
 from rnla.compression.random_pivoting import PivotRule, RandomPivoting
 from rnla.config import Config, fixed_settings
 from rnla.errors import BackendError, BudgetError, DeadlineReached, DTypeError, InputError, RankWarning, ToleranceNotMet
@@ -51,11 +60,12 @@ from rnla.rangefinder.protocols import Riders
 from rnla.results import ErrorEstimate, Report, Status, register_resumer
 from rnla.results.cholesky_result import CholeskyResult, CholeskyResume, squared_norms
 from rnla.rng import Key, as_key
-from rnla.working import working
+from rnla.working import FAMILIES, working
 
 __all__ = ["cholesky"]
 
 _NORMS = ("nuclear", "fro", "spectral")
+_FAMILIES = (*FAMILIES, "distances")
 
 
 def cholesky(
@@ -174,13 +184,15 @@ def _run(
     limit = n if request.rank is None else request.rank
     message = ""
     stopped: Status | None = None
-    with fixed_settings() as config, watching(None) as watch, working(entries.xp, entries.dtype):
+    with fixed_settings() as config, watching(None) as watch, working(entries.xp, entries.dtype, families=_FAMILIES):
         watch.stage = "choosing pivots"
         if request.tol is None:
             _require_room(entries, limit, config)
         state = begin(entries)  # S1
         if before is not None:
             state = _restored(entries, before.resume, state)
+        if request.tol is None:
+            state = with_room(state, limit)
         try:
             while state.rank < limit:  # S2
                 if request.tol is not None and _error(entries, state, request.norm).meets(request.tol):
@@ -196,7 +208,7 @@ def _run(
             check_rest(entries, state, key)
         except DeadlineReached as error:
             message = str(error)
-        watch.deadline = None
+        watch.deadline, state = None, trimmed(state)
         result = _assemble(A, entries, state, request, rule, key, stopped, bool(message), started, before)
     if message and request.on_failure == "raise":
         raise DeadlineReached(f"{message}; .result holds rank {result.rank}, {result.error}", result)
@@ -219,22 +231,9 @@ def _require_room(entries: Entries, rank: int, config: Config) -> None:
         )
 
 
-def _traces(state: PivotState) -> tuple[float, float, float]:
-    """Return the trace of A, the sum of the moduli of the residual diagonal (S4), and the share of the negative ones.
-
-    The second is not above the trace norm of the residual, whatever the signs; at pivots only rounding is left.
-    """
-    xp = namespace_of(state.residual)
-    diagonal, factor = state.diagonal, state.factor
-    modulus = xp.abs(factor)
-    left = diagonal - xp.sum(modulus * modulus, axis=1, dtype=diagonal.dtype)
-    size = xp.abs(left)
-    return float(xp.sum(diagonal)), float(xp.sum(size)), float(xp.sum(size - left)) / 2
-
-
 def _error(entries: Entries, state: PivotState, norm: str) -> ErrorEstimate:
     """Return the certificate of all columns of the state, in the scale of the gate."""
-    trace, left, below = _traces(state)
+    trace, left, below = traces(state)
     # Negative entries are rounding that has grown; off the diagonal there is more of it.
     rounding = trace_error_level(entries.dtype, state.rank) + (10 * below / trace if trace > 0 else 0.0)
     scale, kind = trace, "exact"

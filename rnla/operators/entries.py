@@ -31,6 +31,7 @@ from rnla.operators.coerce import as_operator, compute_dtype
 from rnla.operators.columnblocks import ColumnBlocks
 from rnla.operators.dense import Dense
 from rnla.operators.implicit import Implicit
+from rnla.operators.kernel import KernelOperator
 from rnla.operators.protocols import scale_exponent
 from rnla.operators.rowblocks import RowBlocks
 from rnla.operators.sparse import Sparse
@@ -129,8 +130,15 @@ class Entries:
         """Whether a square block costs less than its columns."""
         return self._block is not None
 
+    @property
+    def gives_copies(self) -> bool:
+        """Whether the columns are certain to be nobody else's, so that they may be overwritten."""
+        return isinstance(self._object, KernelOperator) or (
+            self._object is None and not isinstance(self.base, Implicit)
+        )
+
     def columns(self, chosen: Array) -> Any:
-        """Return columns as a dense array (n, k) of its own."""
+        """Return columns as a dense array (n, k)."""
         kept = self._kept
         if kept is not None and np.isin(chosen, kept[0]).all():  # they were read with a block
             order = np.argsort(kept[0], kind="stable")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.distances import squared_distances
 from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import cast, zeros
 from rnla._xp.namespace import all_finite, device_of, is_array, is_numpy, namespace_of
@@ -28,15 +29,18 @@ from rnla.operators.coerce import compute_dtype
 __all__ = ["GaussianKernel", "KernelOperator", "LaplaceKernel", "MaternKernel", "kernel_operator"]
 
 _BLOCK = 1 << 20
-"""Entries made at a time."""
+"""Entries made at a time; of a kernel of ours on the host, which works in place, so many stay in the cache:"""
+_CACHED = 1 << 15
 _BY_DIFFERENCES = 16
 """Dimensions up to which distances are summed from differences."""
 
 
 def _squared_distances(x: Any, y: Any) -> Any:
     xp = namespace_of(x)
-    total = zeros((int(x.shape[0]), int(y.shape[0])), x)
     if int(x.shape[1]) <= _BY_DIFFERENCES:
+        if is_numpy(xp):
+            return squared_distances(x, y)
+        total = zeros((int(x.shape[0]), int(y.shape[0])), x)
         for axis in range(int(x.shape[1])):
             gap = x[:, axis][:, None] - y[:, axis][None, :]
             total = total + gap * gap
@@ -69,7 +73,9 @@ class GaussianKernel:
 
     def __call__(self, x: Any, y: Any) -> Any:
         """Return K for every pair of a row of x and a row of y."""
-        return namespace_of(x).exp(_squared_distances(x, y) * (-0.5 / self.bandwidth**2))
+        gaps = _squared_distances(x, y)
+        gaps *= -0.5 / self.bandwidth**2
+        return np.exp(gaps, out=gaps) if isinstance(gaps, np.ndarray) else namespace_of(x).exp(gaps)
 
     def diagonal(self, x: Any) -> Any:
         """Return K(x, x) for every point."""
@@ -200,8 +206,8 @@ class KernelOperator:
     def columns(self, j: Any) -> Any:
         """Return columns as a dense array."""
         chosen = self._take(j)
-        height = max(1, _BLOCK // max(1, int(chosen.shape[0])))
-        return self._by_rows(height, lambda rows: self._made(self._points[rows, :], chosen))
+        height = max(1, (_CACHED if self._ours else _BLOCK) // max(1, int(chosen.shape[0])))
+        return self._by_rows(height, int(chosen.shape[0]), lambda rows: self._made(self._points[rows, :], chosen))
 
     def rows(self, i: Any) -> Any:
         """Return rows as a dense array."""
@@ -216,7 +222,9 @@ class KernelOperator:
         """Return A X, with a block of rows of A at a time."""
         x = cast(x, self._dtype())
         height = max(1, _BLOCK // self.shape[0])
-        return self._by_rows(height, lambda rows: cast(self._made(self._points[rows, :], self._points), x.dtype) @ x)
+        return self._by_rows(
+            height, int(x.shape[1]), lambda rows: cast(self._made(self._points[rows, :], self._points), x.dtype) @ x
+        )
 
     rmatmat = matmat  # it is its own adjoint
 
@@ -247,11 +255,21 @@ class KernelOperator:
             )
         return block
 
-    def _by_rows(self, height: int, task: Callable[[slice], Any]) -> Any:
+    @property
+    def _ours(self) -> bool:
+        return is_numpy(self.xp) and isinstance(self._function, _OURS)
+
+    def _by_rows(self, height: int, width: int, task: Callable[[slice], Any]) -> Any:
         parts = even_ranges(self.shape[0], -(-self.shape[0] // height))
-        ours = is_numpy(self.xp) and isinstance(self._function, _OURS)
-        blocks = run(task, parts, get_config().threads if ours else 1)
-        return cast(self.xp.concat(blocks, axis=0), self._dtype())
+        if not self._ours:
+            return cast(self.xp.concat([task(part) for part in parts], axis=0), self._dtype())
+        out = np.empty((self.shape[0], width), dtype=self.dtype)
+
+        def fill(part: slice) -> None:
+            out[part] = task(part)
+
+        run(fill, parts, get_config().threads)
+        return out
 
 
 def kernel_operator(function: Callable[[Any, Any], Any], points: Any, *, diagonal: Any = None) -> KernelOperator:

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint, cast, host_values, svd
-from rnla._xp.namespace import namespace_of, to_host
+from rnla._xp.namespace import is_numpy, namespace_of, to_host
 from rnla.checks import check_positive, check_rank, check_tol
+from rnla.config import get_config
 from rnla.errors import InputError, ToleranceNotMet
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results.base import RESULTS, Result, listed
@@ -22,6 +24,16 @@ __all__ = ["CholeskyResult", "CholeskyResume", "squared_norms"]
 def squared_norms(factor: Any) -> np.ndarray[Any, Any]:
     """Return the squared norms of the columns, summed in double precision, on the host."""
     xp = namespace_of(factor)
+    if is_numpy(xp):
+
+        def part(rows: slice) -> np.ndarray[Any, Any]:
+            some = factor[rows].astype(np.complex128 if factor.dtype.kind == "c" else np.float64, copy=False)
+            squares: np.ndarray[Any, Any] = np.einsum("ij,ij->j", some.conj(), some).real
+            return squares
+
+        count = max(1, factor.size >> 20)
+        total: np.ndarray[Any, Any] = np.sum(run(part, even_ranges(len(factor), count), get_config().threads), axis=0)
+        return total
     modulus = xp.abs(factor)
     return host_values(xp.sum(modulus * modulus, axis=0, dtype=xp.float64))
 

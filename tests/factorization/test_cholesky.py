@@ -585,3 +585,64 @@ def test_a_diagonal_below_zero_by_rounding_is_zero_and_by_more_is_refused() -> N
     A[-1, -1] = -1e-10
     with pytest.raises(rnla.InputError, match="semidefinite"):
         rnla.cholesky(A, tol=1e-6, rng=0)
+
+
+@pytest.mark.parametrize("asked", [{"rank": 24}, {"tol": 1e-3}])
+def test_extensions_of_one_result_do_not_share_their_columns(asked: dict[str, Any]) -> None:
+    """A result's factor may lie in an array with room for more; each extension must have room of its own."""
+    matrix = rnla.kernel_operator(rnla.GaussianKernel(0.3), np.random.default_rng(0).random((600, 3)))
+    result = rnla.cholesky(matrix, rng=0, **asked)
+    before = np.array(result.L)
+    one = result.extend(rank=result.rank + 20)
+    kept = np.array(one.L)
+    result.extend(rank=result.rank + 30)
+    assert np.array_equal(one.L, kept)
+    assert np.array_equal(result.L, before)
+    assert np.array_equal(one.L[:, : result.rank], before)
+
+
+def test_an_exhausted_matrix_keeps_no_room() -> None:
+    points = np.random.default_rng(0).standard_normal((500, 3))
+    with pytest.warns(rnla.RankWarning):
+        result = rnla.cholesky(points @ points.T, 100, rng=0)
+    owner = result.L if result.L.base is None else result.L.base
+    assert result.rank == 3
+    assert owner.nbytes == result.L.nbytes
+
+
+def test_columns_of_an_object_are_not_overwritten() -> None:
+    """An object may give out columns that it keeps."""
+    points = np.random.default_rng(0).standard_normal((300, 40))
+    full = points @ points.T
+
+    class Keeping:
+        shape, dtype = full.shape, full.dtype
+        given: list[Array] = []
+
+        def diagonal(self) -> Array:
+            return np.diagonal(full)
+
+        def columns(self, j: Array) -> Array:
+            self.given.append((j, np.ascontiguousarray(full[:, j])))
+            return self.given[-1][1]
+
+    kept = Keeping()
+    rnla.cholesky(kept, 30, rng=0)
+    assert kept.given
+    for chosen, columns in kept.given:
+        assert np.array_equal(columns, full[:, chosen])
+
+
+def test_kernels_and_twins_choose_the_same_pivots() -> None:
+    pytest.importorskip("numba")
+    x = np.random.default_rng(2).standard_normal((3000, 4))
+    matrix = rnla.kernel_operator(rnla.GaussianKernel(1.0), x)
+    found = {}
+    for setting in ("plain", "compiled"):
+        with rnla.config_context(kernels=setting):
+            found[setting] = rnla.cholesky(matrix, 200, rng=0)
+    assert np.array_equal(found["plain"].pivots, found["compiled"].pivots)
+    plain, fast = found["plain"], found["compiled"]
+    # Triangles of condition 1e3 at most here, as the residual shows: 1e3 eps.
+    assert np.linalg.norm(plain.L - fast.L) <= 1e-12 * np.linalg.norm(plain.L)
+    assert fast.error.absolute == pytest.approx(plain.error.absolute, rel=1e-9)
