@@ -29,7 +29,9 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.threads import run
 from rnla._xp.namespace import NUMPY, has_float64, is_numpy
+from rnla.config import get_config
 from rnla.errors import DTypeError, InputError
 
 __all__ = ["Key", "as_key"]
@@ -38,6 +40,7 @@ _LANES = 4  # words per Philox block
 _COUNTER_BITS = 256
 _WORD = (1 << 64) - 1
 _TILE = 1 << 13  # pairs of normals made at a time on the host
+_MANY = 1 << 17  # pairs of normals from which on the pool draws them, column by column
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,10 +101,11 @@ class Key:
         if is_numpy(xp) or not has_float64(xp, device):
             wide = np.dtype(np.complex128 if is_complex else np.float64)
             out = np.empty((columns, pairs if is_complex else 2 * pairs), dtype=dtype)
-            per_pair, streams = out.shape[1] // max(pairs, 1), _Streams(self)
+            per_pair = out.shape[1] // max(pairs, 1)
             together = max(1, _TILE // max(pairs, 1))  # short columns are transformed many at a time
-            for j in range(0, columns, together):
-                group = range(j, min(j + together, columns))
+
+            def draw(j: int) -> None:
+                group, streams = range(j, min(j + together, columns)), _Streams(self)
                 for first in range(0, pairs, _TILE):  # temporaries stay in cache
                     last = min(first + _TILE, pairs)
                     raw = np.empty((len(group), 2 * (last - first)), dtype=np.uint64)
@@ -109,6 +113,8 @@ class Key:
                         row[:] = streams.words(2 * (pair_start + first), 2 * (pair_start + last), first_column + column)
                     normals = _box_muller(raw.reshape(-1), wide).reshape(len(group), -1)
                     out[j : group.stop, per_pair * first : per_pair * last] = normals
+
+            run(draw, range(0, columns, together), get_config().threads if pairs * columns > _MANY else 1)
             if is_numpy(xp):
                 return out[:, rows].T
             return xp.asarray(np.ascontiguousarray(out[:, rows].T), device=device)

@@ -14,6 +14,7 @@ import scipy.sparse.linalg
 import scipy.stats
 
 import rnla
+from rnla import rng as rng_module
 from rnla._xp.namespace import to_host
 from rnla.rng import Key, as_key
 from rnla.testing import matrix
@@ -353,3 +354,14 @@ def test_the_global_generator_is_not_touched() -> None:
     state = np.random.get_state()[1].copy()
     rnla.svd(matrix("exponential", 60, 50, rng=1), 5, method=rnla.SubspaceIteration(), rng=1)
     assert np.array_equal(np.random.get_state()[1], state)
+
+
+def test_many_normals_are_drawn_by_the_pool_to_the_same_bits() -> None:
+    key, rows, columns = Key(11), 40_001, 8
+    assert (rows + 1) // 2 * columns > rng_module._MANY
+    drawn = []
+    for threads in (1, 3):
+        with rnla.config_context(threads=threads):
+            drawn.append(key.normals(0, rows, columns))
+    assert np.array_equal(*drawn)
+    assert np.array_equal(drawn[1][:, 5:6], key.normals(0, rows, 1, first_column=5))
