@@ -5,7 +5,8 @@ Problem: the directions of largest variance of the rows of X, for X of any kind.
 Equation: B = diag(sqrt(w)) (X - 1 mean^T) diag(1/scale) ~ U diag(s) V^H; components V^H, variances s^2 over the degrees
 of freedom, scores (X - 1 mean^T) diag(1/scale) V.
 
-S1. One pass for the means of the columns and the squares about them (`rnla.operators.moments`).
+S1. One pass for the means of the columns and the squares about them (`rnla.operators.moments`); out of core, where the
+    Gram matrix is what the plan wants, that comes from the same pass (`rnla.operators.scatter`).
 S2. B as an operator (`rnla.operators.centered`): tiles are centred before they are multiplied, sparse zeros stay.
 S3. The driver of `rnla.svd` on B, with its certificate (Algorithms 4.4 and 5.1 of [halko2011]_).
 S4. Signs by the components; scores from U and s where they are B V to rounding, else in one pass more.
@@ -41,8 +42,11 @@ from rnla.operators.coerce import as_operator
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import LinearOperator, Magnitude
+from rnla.operators.rowblocks import RowBlocks
 from rnla.operators.scan import times_power_of_two
+from rnla.operators.scatter import column_scatter
 from rnla.planner import make_plan
+from rnla.rangefinder import GramEigh
 from rnla.request import read_request
 from rnla.results import Status, SVDResult, register_resumer
 from rnla.results.pca_result import PCAResult
@@ -147,24 +151,39 @@ def pca(
         raise BudgetError(f"the means take {taken} pass and max_passes={limit} leaves none for the rest; allow more")
     with config_context(max_passes=None if limit is None else limit - taken):
         preview = centered(base, magnitude=Magnitude(math.nan))
-        make_plan(Ledger(preview), request)  # what cannot fit is refused before the means are taken
+        plan = make_plan(Ledger(preview), request)  # what cannot fit is refused before the means are taken
     with fixed_settings(), watching() as watch, working(base.xp, base.dtype):
         watch.stage = "taking the means"
-        inner = Ledger(base)
-        centre, scales, magnitude = options.take(inner)  # S1
+        inner, found = Ledger(base), None
+        if _together(base, options, plan.method) and (limit is None or limit > taken + (plan.passes or 0)):
+            found = column_scatter(inner)
+        if found is None:
+            centre, scales, magnitude = options.take(inner)  # S1
+            gram = None
+        else:
+            centre, magnitude, gram = found
+            scales = None
         left = _what_is_left(inner, watch)
     roots = None if options.weights is None else np.sqrt(options.weights)
     if centre[0] is None and scales is None and roots is None:
         view: LinearOperator = base
     else:
         view = centered(
-            base, center=centre[0], rest=centre[1], scale=scales, roots=roots, magnitude=magnitude, inner=inner
-        )
+            base, center=centre[0], rest=centre[1], scale=scales, roots=roots, magnitude=magnitude, inner=inner,
+            known_gram=gram,
+        )  # fmt: skip
     before = inner.counts.passes, inner.counts.scans, inner.counts.products
     problem = _PCA(options.center is True)
     with config_context(**left):
         result: SVDResult = run(X, view, request, key, None, problem)
         return _assembled(result, base, centre, scales, options.weights, options.degrees(m), before)
+
+
+def _together(base: LinearOperator, options: Standardization, method: Any) -> bool:
+    """Whether the means and the Gram matrix that the method wants are made in one pass."""
+    plain = options.center is True and options.scale is False and options.weights is None
+    tall = base.shape[0] >= base.shape[1]
+    return plain and tall and isinstance(method, GramEigh) and isinstance(base, RowBlocks) and base.dtype.char in "dD"
 
 
 def _what_is_left(op: Ledger, watch: Any) -> dict[str, Any]:

@@ -96,9 +96,15 @@ class CenteredRows(_Centered):
     centering : Centering
     magnitude : Magnitude
         Of the centred matrix.
+    known_gram : array, shape (n, n), optional
+        Its Gram matrix, where that was made with the means.
     """
 
-    __slots__ = ()
+    __slots__ = ("known_gram",)
+
+    def __init__(self, base: Any, centering: Centering, magnitude: Magnitude, known_gram: Any = None) -> None:
+        super().__init__(base, centering, magnitude)
+        self.known_gram = known_gram
 
     def matmat(self, x: Any) -> Any:
         """Return B X, in one pass."""
@@ -296,6 +302,7 @@ def centered(
     roots: Any = None,
     magnitude: Magnitude | None = None,
     inner: Ledger | None = None,
+    known_gram: Any = None,
 ) -> LinearOperator:
     """Return diag(roots) (A - 1 center^T) diag(1 / scale) as an operator.
 
@@ -312,6 +319,8 @@ def centered(
         Of the centred matrix; needed where the entries of A can be read.
     inner : Ledger, optional
         Over an operator known by its products, where it was multiplied before.
+    known_gram : array, shape (n, n), optional
+        Of the centred matrix, where it is known already.
 
     Examples
     --------
@@ -337,4 +346,4 @@ def centered(
     if isinstance(base, ColumnBlocks):
         return CenteredColumns(base, centering, magnitude)
     assert isinstance(base, SupportsBlocks)
-    return CenteredRows(base, centering, magnitude)
+    return CenteredRows(base, centering, magnitude, known_gram)

@@ -21,6 +21,7 @@ __all__ = [
     "Magnitude",
     "SupportsBlocks",
     "SupportsDiagonal",
+    "SupportsGram",
     "SupportsMagnitude",
     "SupportsNormal",
     "SupportsSelection",
@@ -116,6 +117,16 @@ class SupportsBlocks(LinearOperator, Protocol, metaclass=Capability):
 
     def column_blocks(self) -> Iterator[tuple[slice, Any]]:
         """Yield (columns, block) with each block in the compute dtype."""
+        ...
+
+
+@runtime_checkable
+class SupportsGram(LinearOperator, Protocol, metaclass=Capability):
+    """A matrix whose Gram matrix was made when something else was read off it."""
+
+    @property
+    def known_gram(self) -> Any:
+        """The adjoint of A times A, in double precision; None if it is not known."""
         ...
 
 

@@ -20,11 +20,17 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from rnla._kernels.gram_sum import GramSum
+from rnla._kernels.products import has_contiguous_rows
 from rnla._kernels.threads import interruptible
 from rnla._xp.linalg import adjoint, cast, eigh, eps_of, host_values, qr, svd
+from rnla.config import get_config
 from rnla.errors import InputError
 from rnla.operators.ledger import Ledger
-from rnla.operators.protocols import SupportsBlocks
+from rnla.operators.protocols import SupportsBlocks, SupportsGram
+from rnla.operators.scan import times_power_of_two
 from rnla.orth.cholesky_qr import CholeskyQR2, gram
 from rnla.orth.extend import orthonormalize_against
 from rnla.orth.tsqr import TSQR
@@ -62,6 +68,25 @@ def _basis(op: Ledger, space: str, vectors: Any, start: RangeBasis | None, key: 
     )  # fmt: skip
 
 
+def _gram(op: Ledger, space: str, short: int) -> Any:
+    """Return the Gram matrix of the short side: the one that is known already, or else in one pass."""
+    known = op.base.known_gram if isinstance(op.base, SupportsGram) and space == "row" else None
+    if known is not None:
+        op.measure()
+        return times_power_of_two(known, -2 * op.exponent)
+
+    def add(total: Any, block: Any) -> Any:
+        if not isinstance(block, np.ndarray) or not has_contiguous_rows(block):
+            term = gram(block)
+            return term if total is None else total + term
+        total = GramSum(short, block.dtype) if total is None else total
+        total.add(block, get_config().threads)
+        return total
+
+    total = _fold(op, space, "GramEigh", add)
+    return total.gram() if isinstance(total, GramSum) else total
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class GramEigh:
     """Gram matrix of the columns, and its eigenvectors; falls back to `TallQR` where squaring costs accuracy.
@@ -80,12 +105,7 @@ class GramEigh:
         if start is not None and start.size >= goal.limit:
             return start
         space, short = _short(op)
-
-        def add(total: Any, block: Any) -> Any:
-            term = gram(block)
-            return term if total is None else total + term
-
-        total = _fold(op, space, "GramEigh", add)
+        total = _gram(op, space, short)
         w, v = interruptible(lambda: eigh(total), 9.0 * short**3)
         size = _wanted(goal, short)
         values = host_values(w)[::-1]
