@@ -110,7 +110,7 @@ def needs_no_exchange(triangle: Array, count: int, *, bound: float = BOUND) -> b
         return float(gain.max(initial=0.0))
 
     parts = even_ranges(t.shape[1], 16)
-    return max(run(largest, parts, threads)) <= (bound * (1 + 1e-6)) ** 2
+    return bool(max(run(largest, parts, threads)) <= (bound * (1 + 1e-6)) ** 2)
 
 
 def strongly_pivoted(g: Any, chosen: Array, *, bound: float = BOUND, kept: int = 0) -> Array:

@@ -97,8 +97,8 @@ def chosen_columns(found: Located, axis: str, selection: ColumnSelection, count:
     n = int(vh.shape[1])
     if len(kept) == 0 and isinstance(selection, PivotedQR):
         chosen, whole = pivoted_triangle(g, min(count, len(values)))
-        strong = whole is not None and live >= count == len(chosen) and np.array_equal(whole[1][:count], chosen)
-        if strong and whole is not None and needs_no_exchange(whole[0], count):
+        independent = whole is not None and live >= count == len(chosen) and np.array_equal(whole[1][:count], chosen)
+        if whole is not None and independent and needs_no_exchange(whole[0], count):
             return chosen
     elif len(kept) == 0:
         chosen = selection.choose(s, vh, min(count, len(values)), key)

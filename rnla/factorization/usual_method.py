@@ -15,7 +15,7 @@ from rnla.errors import BudgetError
 from rnla.operators.dense import Dense
 from rnla.operators.ledger import Ledger
 from rnla.planner import make_plan
-from rnla.rangefinder import BlockKrylov, BlockLanczos, RangeFinder, SubspaceIteration
+from rnla.rangefinder import BlockFinder, BlockKrylov, BlockLanczos, SubspaceIteration
 from rnla.request import Request
 
 __all__ = ["block_width", "for_choosing", "for_eigenvalues"]
@@ -47,7 +47,7 @@ def for_choosing(base: Any, request: Request) -> Request:
     )
 
 
-def _taken(base: Any, request: Request, part: RangeFinder, because: str) -> Request:
+def _taken(base: Any, request: Request, part: BlockFinder, because: str) -> Request:
     given = (request.part, request.tol, request.power_iterations, request.oversampling, request.sketch)
     op = base if isinstance(base, Ledger) else Ledger(base)
     if any(value is not None for value in given) or not isinstance(op.base, Dense) or request.rank is None:

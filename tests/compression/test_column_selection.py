@@ -11,10 +11,11 @@ import pytest
 
 import rnla
 from rnla._xp.namespace import to_host
+from rnla._xp.pivoting import pivoted_triangle, solve_triangular
 from rnla.compression.column_selection import COLUMN_SELECTIONS, PivotedQR, as_selection
 from rnla.compression.leverage_scores import leverage_sample, leverage_scores
 from rnla.compression.random_selection import random_columns
-from rnla.compression.strong_pivoting import independent, strongly_pivoted
+from rnla.compression.strong_pivoting import independent, needs_no_exchange, strongly_pivoted
 from rnla.rng import Key
 from rnla.testing import haar, matrix
 from tests.reference import skeletons
@@ -66,6 +67,39 @@ def test_kahans_matrix_needs_the_exchanges() -> None:
     assert abs(ours[-1, -1]) <= 1.5 * abs(R22[0, 0])
     assert abs(ours[-1, -1]) < 0.01 * abs(np.linalg.qr(K)[1][-1, -1])
     assert len(oracle) == 29
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_the_triangle_of_the_pivots_says_whether_an_exchange_is_left(dtype: str) -> None:
+    rng = np.random.default_rng(3)
+    answers = set()
+    for trial in range(40):
+        rows, n = int(rng.integers(3, 12)), int(rng.integers(12, 60))
+        k = int(rng.integers(1, rows + 1))
+        g = rng.standard_normal((rows, n)) * np.geomspace(1, 1e-2, rows)[:, None]
+        g = (g + 1j * rng.standard_normal((rows, n)) * 1e-2 if dtype == "complex128" else g).astype(dtype)
+        chosen, whole = pivoted_triangle(g, k)
+        assert whole is not None
+        bound = (1.05, 1.3, 2.0)[trial % 3]
+        quiet = np.array_equal(strongly_pivoted(g, chosen, bound=bound), chosen)
+        assert needs_no_exchange(whole[0], k, bound=bound) == quiet
+        answers.add(quiet)
+    assert answers == {True, False}  # else nothing was asked
+    K = kahan(30)
+    chosen, whole = pivoted_triangle(K, 29)
+    assert whole is not None
+    assert not needs_no_exchange(whole[0], 29)
+
+
+def test_a_solve_in_parts_is_the_whole_one_on_any_number_of_threads() -> None:
+    rng = np.random.default_rng(0)
+    for dtype in ("float64", "complex64"):
+        r = (np.triu(rng.standard_normal((60, 60))) + 8 * np.eye(60)).astype(dtype)
+        b = rng.standard_normal((60, 900)).astype(dtype)
+        one, four = (solve_triangular(r, b, threads=threads) for threads in (1, 4))
+        assert np.array_equal(one, four)
+        assert one.dtype == dtype
+        assert np.linalg.norm(r @ one - b) <= 60 * np.finfo(dtype).eps * np.linalg.norm(r) * np.linalg.norm(one)
 
 
 def test_exchanges_are_the_same_in_every_library() -> None:

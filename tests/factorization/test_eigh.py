@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnla
-from rnla.compression.two_sided import two_sided
+from rnla.compression.two_sided import core_of, two_sided
 from rnla.error.certificate import certify
 from rnla.operators.coerce import as_operator
 from rnla.operators.hermitian import hermitian_ledger, tolerated_asymmetry
@@ -282,7 +282,8 @@ def test_every_kind_of_input_gives_the_same_pairs(tmp_path: Path) -> None:
             assert np.linalg.norm(A @ host[1] - host[1] * host[0]) <= 1e-4, name
             truth = np.linalg.norm(A - (host[1] * host[0]) @ host[1].conj().T)
             error = result.error
-            assert truth <= (error.value + 8 * error.standard_error) * error.norm_of_A * (1 + 1e-6), name
+            spread = 8 * error.standard_error if error.kind == "estimated" else 0.0
+            assert truth <= (error.value + spread) * error.norm_of_A * (1 + 1e-6), name
 
 
 def test_an_operator_needs_no_adjoint_and_counts_its_products() -> None:
@@ -489,3 +490,38 @@ def test_no_pass_is_made_for_it_where_nothing_is_mixed_or_none_is_left() -> None
     whole = rnla.eigh(_both_signs("float64"), 8, method=part, rng=0)
     assert whole.report.passes == plain.report.passes + 1
     assert whole.error.value < bounded.error.value
+
+
+def test_the_default_for_a_dense_matrix_is_block_lanczos_and_as_exact_as_is_said() -> None:
+    values = 1 / np.arange(1.0, 1501.0) * np.where(np.arange(1500) % 3 == 1, -1, 1)
+    A = hermitian_matrix(values, 1500, rng=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = rnla.eigh(A, 10, rng=0)
+    assert isinstance(result.report.plan.method, rnla.BlockLanczos)
+    assert result.report.size == 128
+    assert result.report.passes == result.report.size // 16  # one product a block, none for the certificate
+    assert "power" in result.report.plan.reasons[0]
+    assert np.max(np.abs(np.asarray(result.w) / values[:10] - 1)) <= 1e-9
+    assert result.error.kind == "exact"
+    truth = np.linalg.norm(rest_of(A, result))
+    assert abs(result.error.value * result.error.norm_of_A / truth - 1) <= 1e-6
+    for asked in ({"power_iterations": 1}, {"oversampling": 5}, {"method": rnla.SubspaceIteration()}, {"tol": 0.5}):
+        assert not isinstance(rnla.eigh(A, 10, rng=0, **asked).report.plan.method, rnla.BlockLanczos)
+    with rnla.config_context(max_passes=4):
+        assert rnla.eigh(A, 10, method=rnla.SubspaceIteration(power_iterations=1), rng=0).report.passes <= 4
+
+
+def test_the_core_is_made_once_for_a_basis(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def counted(basis: RangeBasis) -> Any:
+        made.append(basis.size)
+        return core_of(basis)
+
+    monkeypatch.setattr("rnla.compression.two_sided.core_of", counted)
+    A = hermitian_matrix(1 / np.arange(1.0, 201.0), 200, rng=2)
+    for norm in ("fro", "spectral"):
+        made.clear()
+        rnla.eigh(A, 5, norm=norm, method=rnla.BlockLanczos(block_size=8, depth=4), rng=0)
+        assert made == [32]

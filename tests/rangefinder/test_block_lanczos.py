@@ -82,5 +82,5 @@ def test_parameters_are_checked() -> None:
         with pytest.raises(rnla.DTypeError):
             rnla.BlockLanczos(**wrong)
     assert rnla.BlockLanczos().size_for(5) == 60
-    assert rnla.BlockLanczos(block_size=5).size_for(10) == 80
+    assert rnla.BlockLanczos(block_size=5).size_for(10) == 125
     assert rnla.BlockLanczos(depth=2, block_size=5).size_for(20) == 20
