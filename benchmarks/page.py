@@ -21,7 +21,6 @@ from benchmarks.speed import TABLE
 Found = dict[str, Any]
 PICTURES = {
     "speed-square-slow-50-float64-2t.png": "error-time-square.png",
-    "speed-tall-slow-50-float64-2t.png": "error-time-tall.png",
     "error_vs_passes-square-slow-50.png": "error-passes.png",
 }
 
