@@ -17,7 +17,7 @@ from rnla._kernels.threads import one_blas_thread
 from rnla._xp.namespace import full_precision, is_numpy
 from rnla.config import get_config
 
-__all__ = ["FAMILIES", "kernels_in_use", "working"]
+__all__ = ["FAMILIES", "families_of", "kernels_in_use", "working"]
 
 FAMILIES = ("products", "panels")
 """The compiled kernels that all dense work gains from."""
@@ -45,6 +45,11 @@ def working(
     kernels = compiled.using(setting, families, dtype, wait=flops > _WORTH_LOADING)
     with one_blas_thread(), full_precision(xp), kernels:
         yield
+
+
+def families_of(op: Any) -> tuple[str, ...]:
+    """Return the compiled kernels that work on an operator gains from, its own among them."""
+    return (*FAMILIES, *getattr(op, "kernel_families", ()))
 
 
 def kernels_in_use(xp: Any, dtype: np.dtype[Any], families: Sequence[str] = FAMILIES) -> str:

@@ -29,7 +29,7 @@ from rnla.iterate import watching
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.operators.scan import times_power_of_two
-from rnla.working import working
+from rnla.working import families_of, working
 
 __all__ = ["eigenpair_residuals", "triplet_residuals"]
 
@@ -70,7 +70,7 @@ def triplet_residuals(A: Any, U: Any, s: Any, Vh: Any) -> np.ndarray[Any, Any]:
         )
     if k == 0 or min(m, n) == 0:
         return np.zeros(k)
-    with fixed_settings(), watching(2) as watch, working(base.xp, base.dtype):
+    with fixed_settings(), watching(2) as watch, working(base.xp, base.dtype, families=families_of(base)):
         watch.stage = "residuals of the triplets"
         op = Ledger(base)
         op.measure()
@@ -118,7 +118,7 @@ def eigenpair_residuals(A: Any, w: Any, V: Any) -> np.ndarray[Any, Any]:
         )
     if k == 0 or n == 0:
         return np.zeros(k)
-    with fixed_settings(), watching(1) as watch, working(base.xp, base.dtype):
+    with fixed_settings(), watching(1) as watch, working(base.xp, base.dtype, families=families_of(base)):
         watch.stage = "residuals of the eigenpairs"
         op = Ledger(base)
         op.measure()

@@ -39,7 +39,7 @@ from rnla.rangefinder.protocols import Goal
 from rnla.request import Request, read_request
 from rnla.results import ErrorEstimate, RangeBasis, Report, Result, Resume, Status, truncated_error
 from rnla.rng import Key
-from rnla.working import FAMILIES, kernels_in_use, working
+from rnla.working import families_of, kernels_in_use, working
 
 __all__ = ["Certificate", "Driven", "Located", "located", "report_of", "resumer_of", "run", "settle", "unscaled"]
 
@@ -112,7 +112,7 @@ def located(base: Any, request: Request, key: Key, problem: Problem, before: Res
         the_plan = make_plan(op, request, None if resume is None else resume.basis)
         if isinstance(op.base, Sparse):
             op.base.room = config.budget() - the_plan.bytes
-        with watching(the_plan.passes) as watch, working(op.xp, op.dtype, the_plan.flops, _families(op)):
+        with watching(the_plan.passes) as watch, working(op.xp, op.dtype, the_plan.flops, families_of(op.base)):
             search = Search(op, request, the_plan, key, watch, problem, 0 if before is None else before.rank)
             try:
                 basis = _find(op, the_plan, key, search, resume)
@@ -179,11 +179,6 @@ def settle(request: Request, result: Any, found: Located, hint: str = "") -> Any
             stacklevel=4,
         )
     return result
-
-
-def _families(op: Ledger) -> tuple[str, ...]:
-    """Return the compiled kernels that work on a matrix gains from."""
-    return (*FAMILIES, *getattr(op.base, "kernel_families", ()))
 
 
 def _room_for_twice(op: Ledger, the_plan: Plan, basis: RangeBasis) -> bool:
@@ -257,7 +252,7 @@ def report_of(A: Any, found: Located, key: Key, rank: int, out: Any, notes: tupl
         deterministic=is_numpy(op.xp),
         seconds=time.perf_counter() - found.started,
         notes=(*basis.notes, *notes, *scaled),
-        kernels=kernels_in_use(op.xp, op.dtype, _families(op)),
+        kernels=kernels_in_use(op.xp, op.dtype, families_of(op.base)),
     )
 
 

@@ -42,7 +42,7 @@ from rnla.orth import CholeskyQR2
 from rnla.request import read_request
 from rnla.results.norm_estimate import NormEstimate
 from rnla.rng import Key, as_key
-from rnla.working import working
+from rnla.working import families_of, working
 
 __all__ = ["norm_estimate"]
 
@@ -132,7 +132,7 @@ def norm_estimate(
     if norm == "nuclear":
         found = _nuclear(A, base, wanted, key)
     else:
-        with fixed_settings(), watching() as watch, working(base.xp, base.dtype):
+        with fixed_settings(), watching() as watch, working(base.xp, base.dtype, families=families_of(base)):
             watch.stage = "estimating the norm"
             op = Ledger(base)
             assert wanted is not None

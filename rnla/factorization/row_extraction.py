@@ -54,7 +54,7 @@ from rnla.request import Request
 from rnla.results import EighResult, ErrorEstimate, RangeBasis, Status, SVDResult
 from rnla.rng import Key, as_key
 from rnla.sketch import as_sketch
-from rnla.working import working
+from rnla.working import families_of, working
 
 __all__ = ["eigh_by_row_extraction", "svd_by_row_extraction"]
 
@@ -264,7 +264,7 @@ def _sampled(
     size = min(part.size_for(rank), *op.shape)
     with fixed_settings():
         plan = make_plan(op, request)
-        with watching(plan.passes) as watch, working(op.xp, op.dtype, plan.flops):
+        with watching(plan.passes) as watch, working(op.xp, op.dtype, plan.flops, families_of(op.base)):
             op.measure()
             like = {"dtype": op.dtype, "xp": op.xp, "device": op.device}
             omega = part.sketch.tile(0, op.shape[1], op.shape[1], size, key.child("test-matrix", 0), **like)
