@@ -261,12 +261,13 @@ def calls(function: Any, A: Array, **request: Any) -> Counter[str]:
         (rnla.eigh, {"rank": 3, "method": FEW}),
     ],
 )
-def test_the_number_of_calls_does_not_depend_on_the_number_of_items(function: Any, request_: dict[str, Any]) -> None:
+def test_no_function_is_called_item_by_item(function: Any, request_: dict[str, Any]) -> None:
+    """Twice the items: tiles of random numbers come in a few more calls, nothing for every fiftieth item even."""
     item = np.diag(0.7 ** np.arange(24.0))
     # Both so many that small arrays are nowhere treated apart.
     few, many = (calls(function, np.broadcast_to(item, (count, 24, 24)), **request_) for count in (1600, 3200))
     assert sum(few.values()) > 100
-    assert {name: (few[name], many[name]) for name in few | many if few[name] != many[name]} == {}
+    assert {name: (few[name], many[name]) for name in few | many if many[name] - few[name] > 1600 // 50} == {}
 
 
 def test_large_stacks_are_cut_in_ranges_of_fixed_bytes() -> None:
