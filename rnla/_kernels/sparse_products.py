@@ -29,6 +29,8 @@ _MOST = 30_000_000  # stored entries of a task: keeps it under a second, so that
 _ROW = 4  # what a row costs beside its entries, in entries
 _FEW = 3  # columns up to which the rows of X are too short for registers
 _WORTH_A_KERNEL = 20_000  # multiply-adds; below, SciPy is done before the addresses are found
+_WORTH_THREADS = 8_000_000  # multiply-adds; below, one thread is done before others have woken
+_WORTH_COUNTING_TOGETHER = 500_000  # stored entries, the same for a transposition
 _AHEAD = 48  # entries ahead of the one at work whose rows of X are fetched
 _READ_OFTEN = 32  # times that a row of X is read from which on it pays to bring its rows together first
 _COUNTS = 8  # tasks of a transposition, each with counts of its own
@@ -122,7 +124,7 @@ class SparseRows:
                 there, ldx, width, here + rows.start * k * item, width, _AHEAD, turn, parts,
             )  # fmt: skip
 
-        run(task, self.cuts, threads)
+        run(task, self.cuts, threads if a.nnz * k >= _WORTH_THREADS else 1)
         return out
 
 
@@ -185,7 +187,7 @@ def transposed(rows: SparseRows, threads: int) -> Any:
         return a.T.tocsr()  # a copy of a view in CSC gives CSR of the transpose
     import scipy.sparse
 
-    kind = a.indices.dtype
+    kind, threads = a.indices.dtype, threads if a.nnz >= _WORTH_COUNTING_TOGETHER else 1
     # The counts take a quarter of the memory of the copy's columns at most.
     cuts = _joined(rows.cuts, max(1, min(_COUNTS, int(a.nnz) // (4 * n))))
     spots = np.zeros((len(cuts) + 1, n), dtype=kind)

@@ -3,7 +3,7 @@
 The matrix is held in canonical CSR.  The product with the adjoint reads a transposed copy in CSR,
 made when it is first asked for if the memory budget has room for it beside the thin arrays: to gather
 by it is so much faster than to scatter that making the copy costs less than the first product saves,
-from about eight columns on.  Without room it scatters.
+from about sixteen columns on.  Without room it scatters.
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ def no_size_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sparse_products, "_WORTH_A_KERNEL", 0)
     monkeypatch.setattr(sparse_products, "_FEW", 0)
     monkeypatch.setattr(sparse_products, "_WORTH_A_TASK", 300)
+    monkeypatch.setattr(sparse_products, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(sparse_products, "_WORTH_COUNTING_TOGETHER", 0)
 
 
 @pytest.mark.parametrize("index", INDEX_DTYPES)
