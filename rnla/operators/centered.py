@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels import products
 from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import cast, is_complex, zeros
 from rnla._xp.namespace import from_host, has_float64, is_numpy
@@ -83,7 +84,13 @@ def _on(device: Any) -> dict[str, Any]:
     return {} if device is None else {"device": device}
 
 
+def _product(tile: Any, x: Any, xp: Any) -> Any:
+    return products.product(tile, x, tile.dtype, 1) if is_numpy(xp) else tile @ x
+
+
 def _adjoint_product(tile: Any, y: Any, xp: Any) -> Any:
+    if is_numpy(xp):
+        return products.adjoint_product(tile, y, tile.dtype, 1)
     return xp.conj(tile.mT @ xp.conj(y)) if is_complex(tile.dtype) else tile.mT @ y
 
 
@@ -146,7 +153,7 @@ class CenteredRows(_Centered):
             def work(tile: slice, block: Any = block, first: int = first) -> tuple[Any, Any]:
                 where = slice(first + tile.start, first + tile.stop)
                 shifted = self.centering.shifted(block[tile, :])
-                part: Any = None if x is None else shifted @ x
+                part: Any = None if x is None else _product(shifted, x, xp)
                 if x is not None and roots is not None:
                     part = part * cast(roots, part.dtype)[where, None]
                 term = None
