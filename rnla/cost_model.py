@@ -15,7 +15,7 @@ import numpy as np
 from rnla.operators.centered import CenteredSparse
 from rnla.operators.ledger import Ledger
 from rnla.operators.sparse import Sparse
-from rnla.rangefinder import Adaptive, BlockFinder, FullSVD, GramEigh, RangeFinder, TallQR
+from rnla.rangefinder import Adaptive, BlockFinder, BlockKrylov, FullSVD, GramEigh, RangeFinder, TallQR
 
 __all__ = ["Cost", "cost_of", "passes_of", "passes_of_block"]
 
@@ -57,7 +57,12 @@ def _block_cost(op: Ledger, part: BlockFinder, size: int) -> Cost:
     else:
         flops = 2.0 * m * n * size * products
         seconds = flops / _PRODUCT / speed
-    panel = 8.0 * r * size**2 * steps + 12.0 * p * size**2 + 26.0 * size**3
+    if isinstance(part, BlockKrylov):
+        # Each block is projected out twice, and orthonormalized on its own.
+        gathering = 4.0 * r * size**2
+    else:
+        gathering = 8.0 * r * size**2 * steps
+    panel = gathering + 12.0 * p * size**2 + 26.0 * size**3
     seconds += panel / _PANEL / speed + r * size / _NORMALS + _CALL * (products + 5)
     # Orthonormalizing holds the panel, its scaled copy and Q; the end holds image, Q and a factor.
     thin = item * size * (r * 4 + p * 4) + 6 * item * size**2

@@ -19,11 +19,22 @@ from rnla.error.residual import identity_floor
 from rnla.error.spectral import SPECTRAL_PASSES
 from rnla.errors import BudgetError
 from rnla.operators.centered import CenteredSparse
+from rnla.operators.dense import Dense
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsBlocks
 from rnla.operators.sparse import Sparse
-from rnla.rangefinder import Adaptive, BlockFinder, FullSVD, GramEigh, GramQB, RangeFinder, SubspaceIteration, TallQR
+from rnla.rangefinder import (
+    Adaptive,
+    BlockFinder,
+    BlockKrylov,
+    FullSVD,
+    GramEigh,
+    GramQB,
+    RangeFinder,
+    SubspaceIteration,
+    TallQR,
+)
 from rnla.rangefinder.protocols import Riders
 from rnla.request import Request
 from rnla.results import RangeBasis
@@ -79,6 +90,8 @@ class Plan:
         name = m.name if isinstance(m, ForeignPart) else type(m).__name__
         if isinstance(m, SubspaceIteration):
             return f"{name}, {m.power_iterations} power iterations, {type(m.sketch).__name__} test matrix"
+        if isinstance(m, BlockKrylov) and m.block_size is not None:
+            return f"{name}, blocks of {m.block_size} columns, {type(m.sketch).__name__} test matrix"
         if isinstance(m, Adaptive) and m.part is not None:
             return f"{type(m.part).__name__}, blocks until the tolerance holds"
         if isinstance(m, Adaptive):
@@ -116,7 +129,25 @@ def _kind(op: Ledger) -> str:
     return "implicit" if isinstance(op.base, Implicit) else "dense"
 
 
+_LEAST = 96  # columns that a tolerance is taken to need at least, where the methods are compared
+_LARGE = 1 << 31  # bytes of A from which on a pass costs more than the columns that ride in it
 _FULL_AT_MOST = 1 << 30  # bytes of A; beyond, LAPACK's copies are not made behind the caller's back
+
+
+def krylov_for(op: Ledger, rank: int | None) -> BlockKrylov:
+    """Return the block Krylov iteration for a rank, or for a tolerance (None).
+
+    Blocks are as narrow as products are fast, because narrow blocks go deeper with the same columns; where A is large
+    each pass takes wider ones.
+    """
+    m, n = op.shape
+    if rank is not None and m * n * op.dtype.itemsize > _LARGE and _kind(op) == "dense":
+        return BlockKrylov(depth=4, oversampling=0)
+    single = op.dtype.itemsize // (2 if op.dtype.kind == "c" else 1) == 4
+    if rank is None:
+        return BlockKrylov(block_size=32 if single else 24)
+    narrow, usual, wide = (16, 32, 48) if single else (16, 24, 48)
+    return BlockKrylov(block_size=narrow if rank <= 16 else usual if rank <= 100 else wide)
 
 
 def _choose(op: Ledger, request: Request) -> tuple[RangeFinder, list[str]]:
@@ -125,13 +156,15 @@ def _choose(op: Ledger, request: Request) -> tuple[RangeFinder, list[str]]:
     short = min(op.shape)
     knobs = {name: value for name in ("power_iterations", "sketch") if (value := getattr(request, name)) is not None}
     fixed = SubspaceIteration(oversampling=request.oversampling, **knobs)
+    krylov = not knobs and request.oversampling is None and _kind(op) != "implicit"
+    part: RangeFinder
     if request.tol is None:
         assert request.rank is not None
-        part: RangeFinder = fixed
-        size = min(fixed.size_for(request.rank), short)
+        part = krylov_for(op, request.rank) if krylov else fixed
+        size = min(part.size_for(request.rank), short)
     else:
-        part = Adaptive(**knobs)
-        size = max(1, short // 8) if request.rank is None else min(fixed.size_for(request.rank), short)
+        part = Adaptive(part=krylov_for(op, None)) if krylov and request.norm == "fro" else Adaptive(**knobs)
+        size = min(short, max(_LEAST, short // 4)) if request.rank is None else min(fixed.size_for(request.rank), short)
     if knobs or request.oversampling is not None:
         return part, ["power_iterations, oversampling or sketch were given, which only the randomized methods have"]
     if not isinstance(op.base, SupportsBlocks):
@@ -168,7 +201,7 @@ def make_plan(op: Ledger, request: Request, start: RangeBasis | None = None) -> 
     """
     if isinstance(op.base, Implicit):
         op.base.require_adjoint()
-    plan = _draft(op, request)
+    plan = _remembered_draft(op, request)
     more = 0 if start is None else 1
     if start is not None and plan.passes is not None:
         enough = plan.size is not None and plan.size <= start.size
@@ -184,6 +217,23 @@ def make_plan(op: Ledger, request: Request, start: RangeBasis | None = None) -> 
     return plan
 
 
+_drafts: dict[Any, Plan] = {}
+_DRAFTS = 64  # kept at a time
+
+
+def _remembered_draft(op: Ledger, request: Request) -> Plan:
+    """Return the plan, whether or not it fits; made once for dense matrices of a shape, since nothing else enters."""
+    if not isinstance(op.base, Dense) or request.part is not None or request.sketch is not None:
+        return _draft(op, request)
+    key = (type(op.base), op.shape, op.dtype, request, get_config().max_passes)
+    plan = _drafts.get(key)
+    if plan is None:
+        if len(_drafts) >= _DRAFTS:
+            _drafts.clear()
+        plan = _drafts[key] = _draft(op, request)
+    return plan
+
+
 def _draft(op: Ledger, request: Request) -> Plan:
     """Return the plan, whether or not it fits."""
     short = min(op.shape)
@@ -192,7 +242,7 @@ def _draft(op: Ledger, request: Request) -> Plan:
             method=FullSVD(), shape=op.shape, dtype=op.dtype, kind=_kind(op), size=0, limit=0, riders=Riders(),
             passes=0, flops=0.0, bytes=0, seconds=0.0, reasons=("the matrix is empty",),
         )  # fmt: skip
-    part, reasons = (request.part, ["method= was given"]) if request.part is not None else _choose(op, request)
+    part, reasons = (request.part, [request.because]) if request.part is not None else _choose(op, request)
     complete = isinstance(part, (FullSVD, GramEigh, TallQR))
     fixed = isinstance(part, BlockFinder)
     if request.tol is not None and isinstance(part, GramQB):

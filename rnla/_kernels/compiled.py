@@ -45,7 +45,10 @@ _chosen: contextvars.ContextVar[dict[Unit, Any] | None] = contextvars.ContextVar
 
 @functools.cache
 def _installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
+    try:
+        return importlib.util.find_spec("numba") is not None
+    except ImportError:
+        return False
 
 
 def _has_numba() -> bool:
@@ -132,12 +135,13 @@ def described(families: Sequence[str], dtype: Any) -> str:
     units = [(name, _real(dtype)) for name in families]
     chosen = _chosen.get() or {}
     used = [unit for unit in units if unit in chosen]
+    broken = [f"{unit[0]} kernels cannot be compiled here: {_failed[unit]}" for unit in units if unit in _failed]
     if used:
         width = 8 * chosen[used[0]].VECTOR_BYTES
-        return f"compiled for vectors of {width} bits: {', '.join(unit[0] for unit in used)}"
-    broken = [_failed[unit] for unit in units if unit in _failed]
+        names = ", ".join(unit[0] for unit in used)
+        return "; ".join([f"compiled for vectors of {width} bits: {names}", *broken])
     if broken:
-        return f"plain (kernels cannot be compiled here: {broken[0]})"
+        return f"plain ({'; '.join(broken)})"
     if not _has_numba():
         return f"plain ({_MISSING})"
     return f"plain ({_COMPILING})" if any(unit in _wanted for unit in units) else "plain"

@@ -3,7 +3,8 @@
 Rules, in this order (Frobenius norm):
 
 1. the basis spans the whole space: the error is rounding, and read off the residual where a tolerance is as small;
-2. norm(A)_F is known and the Frobenius identity is above its floor: exact;
+2. norm(A)_F is known and the Frobenius identity is above its floor: exact; below it, where the tolerance, or what a
+   cut to the rank drops, is so much larger that the floor does not matter: bounded by the floor;
 3. nothing was asked of the error and the leave-one-out estimate is there: estimated;
 4. independent probes, ridden along or drawn now: estimated, with a bound;
 5. where the bound of the probes, several times the estimate, would cost a tolerance some rank, and the
@@ -43,6 +44,7 @@ __all__ = ["FAILURE", "by_identity", "certify", "smallest_rank", "with_probes"]
 
 FAILURE = 1e-4
 """Failure probability of one bound from probes."""
+_FAR = 25.0  # times the floor of the identity: added in squares it is less than a thousandth of that
 
 
 def with_probes(op: Ledger, basis: RangeBasis, key: Key, count: int = PROBES) -> RangeBasis:
@@ -55,8 +57,9 @@ def with_probes(op: Ledger, basis: RangeBasis, key: Key, count: int = PROBES) ->
 
 
 def certify(
-    op: Ledger, basis: RangeBasis, norm: str, key: Key, *, tol: float | None, values: np.ndarray[Any, Any]
-) -> tuple[ErrorEstimate, RangeBasis]:
+    op: Ledger, basis: RangeBasis, norm: str, key: Key, *, tol: float | None, values: np.ndarray[Any, Any],
+    rank: int | None = None,
+) -> tuple[ErrorEstimate, RangeBasis]:  # fmt: skip
     """Return the error of the projection on the whole basis, and the basis with what was added to it.
 
     Parameters
@@ -70,6 +73,8 @@ def certify(
         The relative tolerance that hangs on it, if any; an estimate without a bound will not do then.
     values : numpy.ndarray
         Singular values of the projection, descending; the largest is the norm of A in the spectral norm.
+    rank : int, optional
+        That the projection will be cut to.
     """
     largest = float(values.max(initial=0.0))
     rounding = 10 * eps_of(op.dtype)
@@ -96,19 +101,26 @@ def certify(
             ),
             basis,
         )  # fmt: skip
-    energy = frobenius(basis.image)
     if complete:
-        return _complete(op, basis, energy if magnitude is None else magnitude.frobenius, norm, tol), basis
+        scale = frobenius(basis.image) if magnitude is None else magnitude.frobenius
+        return _complete(op, basis, scale, norm, tol), basis
     exact = by_identity(op, basis.image)
     if exact is not None:
         return exact, basis
+    energy = frobenius(basis.image)
+    if magnitude is not None and _far_above(identity_floor(op.dtype), magnitude.frobenius, tol, values, rank):
+        bound = _by_the_floor(op, magnitude.frobenius)
+        # What the difference of squares still says is the better guess; it hardly matters to either use.
+        guess = math.sqrt(max(0.0, magnitude.frobenius**2 - energy**2))
+        guess = min(guess, bound.residual)
+        value = guess / magnitude.frobenius
+        return dataclasses.replace(bound, value=value, absolute=guess, residual=guess), basis
     if basis.leave_one_out is not None and tol is None:
         value, spread = basis.leave_one_out, basis.leave_one_out_spread or 0.0
         scale = _norm(magnitude, energy, value)
         return _estimated(value, spread, math.nan, scale, "leave-one-out", rounding, math.nan), basis
     if basis.probes is None and magnitude is not None and op.spare_passes < 1:
-        floor = identity_floor(op.dtype)
-        return _at_the_floor(floor, magnitude.frobenius, "fro", "the Frobenius identity, at its floor"), basis
+        return _by_the_floor(op, magnitude.frobenius), basis
     if basis.probes is None:
         basis = with_probes(op, basis, key)
     value, spread = probe_residual(basis.basis, basis.image, basis.probes, basis.probed)
@@ -210,6 +222,19 @@ def _exact(absolute: float, scale: float, norm: str, method: str, floor: float, 
         failure_probability=0.0, standard_error=0.0, floor=floor, norm_of_A=scale, residual=absolute,
         residual_upper=absolute + rounding * scale,
     )  # fmt: skip
+
+
+def _far_above(
+    floor: float, scale: float, tol: float | None, values: np.ndarray[Any, Any], rank: int | None
+) -> bool:
+    """Whether an error of the floor would add less than a thousandth to the tolerance, or to what the cut drops."""
+    if tol is not None:
+        return _FAR * floor <= tol < math.inf
+    return rank is not None and float(np.linalg.norm(values[rank:])) >= _FAR * floor * scale
+
+
+def _by_the_floor(op: Ledger, scale: float) -> ErrorEstimate:
+    return _at_the_floor(identity_floor(op.dtype), scale, "fro", "the Frobenius identity, at its floor")
 
 
 def _at_the_floor(floor: float, scale: float, norm: str, method: str) -> ErrorEstimate:

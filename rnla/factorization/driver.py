@@ -27,6 +27,7 @@ from rnla._xp.linalg import eps_of, zeros
 from rnla._xp.namespace import all_finite, backend_name, from_host, is_numpy
 from rnla.config import fixed_settings, get_config
 from rnla.errors import DeadlineReached, InputError, NonFiniteError, RankWarning, ToleranceNotMet
+from rnla.factorization.clusters import with_whole_clusters
 from rnla.factorization.resuming import at_home, require_same_matrix
 from rnla.factorization.search import Factored, Problem, Search, Widens
 from rnla.iterate import Watch, watching
@@ -116,6 +117,8 @@ def located(base: Any, request: Request, key: Key, problem: Problem, before: Res
             search = Search(op, request, the_plan, key, watch, problem, 0 if before is None else before.rank)
             try:
                 basis = _find(op, the_plan, key, search, resume)
+                if request.tol is None and request.rank is not None:
+                    basis = with_whole_clusters(op, basis, search, request.rank, key)
                 if isinstance(problem, Widens) and request.tol is None and _room_for_twice(op, the_plan, basis):
                     assert request.rank is not None
                     basis = problem.widen(op, basis, request.rank, key)

@@ -12,21 +12,24 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from rnla._xp.linalg import host_values
+from rnla._xp.linalg import frobenius, host_values
 from rnla.capability import Capability
 from rnla.config import get_config
 from rnla.cost_model import passes_of_block
 from rnla.error.certificate import by_identity, certify, smallest_rank
+from rnla.error.residual import identity_floor
 from rnla.error.spectral import SPECTRAL_PASSES
 from rnla.iterate import Watch
 from rnla.operators.ledger import Ledger
 from rnla.planner import Plan, bytes_of
-from rnla.rangefinder import Adaptive, FullSVD, SubspaceIteration
+from rnla.rangefinder import Adaptive, BlockKrylov, FullSVD, SubspaceIteration
 from rnla.request import Request
 from rnla.results import ErrorEstimate, RangeBasis, Status
 from rnla.rng import Key
 
 __all__ = ["CertifiesItself", "Factored", "HasCoordinates", "Problem", "Search", "Widens"]
+
+_SPARE_BLOCKS = 2  # of block Krylov beyond a rank
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Search:
         self.basis: RangeBasis | None = None
         self.factored: Factored | None = None
         self._factored_size = -1
+        self._wanted = 0  # columns
         self.whole: ErrorEstimate | None = None
 
     @property
@@ -137,7 +141,8 @@ class Search:
             own = self.problem.certify(seen, self.values) if isinstance(self.problem, CertifiesItself) else None
             if own is None:
                 own, seen = certify(
-                    self.op, seen, self.request.norm, self.key, tol=self.request.tol, values=self.values
+                    self.op, seen, self.request.norm, self.key, tol=self.request.tol, values=self.values,
+                    rank=self.request.rank,
                 )
                 own = dataclasses.replace(own, cut=seen.cut)
             self.whole = own
@@ -158,6 +163,10 @@ class Search:
         """Return how many columns the basis lacks; 0 to stop."""
         tol = self.request.tol
         assert tol is not None
+        if basis.size < self._wanted:  # the last look knew of no smaller basis
+            return self._with_room(basis, self._wanted - basis.size)
+        if basis.size < self.plan.limit and self._surely_above(basis, tol):
+            return self._with_room(basis, self.plan.limit)
         if self.request.norm == "spectral" and basis.size < self.plan.limit:
             # The error is at least about the smallest value found: no bound is worth its products before.
             self.factor(basis)
@@ -168,8 +177,30 @@ class Search:
         rank = smallest_rank(whole, self.values, tol)
         missing = self.plan.limit
         if rank is not None:
-            missing = max(0, rank + min(max(4, math.ceil(0.1 * rank)), self.plan.limit - rank) - basis.size)
+            missing = max(0, rank + min(self._spare(rank), self.plan.limit - rank) - basis.size)
+            self._wanted = min(basis.size + missing, self.plan.limit)
         return self._with_room(basis, missing)
+
+    def _spare(self, rank: int) -> int:
+        """Return the columns beyond a rank from which on more of them hardly make it smaller."""
+        method = self.plan.method
+        if isinstance(method, Adaptive) and isinstance(method.part, BlockKrylov):
+            # The columns found last are far from singular vectors: measured on values 1/j, half the rank leaves 1 %.
+            return max(_SPARE_BLOCKS * method.part.next_size(0, 1, self.plan.limit), math.ceil(0.5 * rank))
+        return max(4, math.ceil(0.1 * rank))
+
+    def _surely_above(self, basis: RangeBasis, tol: float) -> bool:
+        """Whether the norm of the image alone shows that too much of A lies outside the basis: nothing is factored."""
+        magnitude = self.op.measure()
+        if self.request.norm != "fro" or magnitude is None or isinstance(self.problem, CertifiesItself):
+            return False
+        whole = magnitude.frobenius
+        rest = whole**2 - frobenius(basis.image) ** 2
+        level = max(tol, 2 * identity_floor(basis.image.dtype))
+        if not rest > (level * whole) ** 2:
+            return False
+        self.watch.error = math.sqrt(rest) / whole
+        return True
 
     def _with_room(self, basis: RangeBasis, missing: int) -> int:
         """Return how many columns are missing, or 0 where passes or memory forbid the next step for them."""

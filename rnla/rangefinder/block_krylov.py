@@ -8,6 +8,8 @@ S1. X_1 = orth(Omega), b columns.
 S2. (W_i, Y_i) = (A^H A X_i, A X_i) [one pass where A can].
 S3. X_{i+1} = orth(W_i) against [X_1 ... X_i], twice; directions that are rounding are dropped.
 
+S4. Where a block held less of A than as many random columns would, X_{i+1} = new columns of the test matrix instead.
+
 S2 and S3 repeat until there are `depth` blocks, or while a goal wants more; the last block takes Y_i only.  The basis
 is [X_1 ... X_d], its image [Y_1 ... Y_d]: it spans Omega, (A^H A) Omega, ..., (A^H A)^(d-1) Omega.
 
@@ -26,7 +28,8 @@ log n / d.  Tested as `tests/rangefinder/test_block_krylov.py`.
 Differences from the paper: (1) it starts with Omega on the side of the basis, and keeps it: one polynomial degree more
 from the same products; (2) W_i comes with Y_i in one pass, instead of A^H after orthonormalizing Y_i; what the
 square loses is found again by the next block, which is orthogonal to all before; (3) dropped directions are replaced
-by new columns of the test matrix, so that blocks keep their size; (4) where the basis lies on the longer side, S1 is
+by new columns of the test matrix, so that blocks keep their size, and S4 starts the sequence anew where a singular
+value has a higher multiplicity than a block has columns; (4) where the basis lies on the longer side, S1 is
 X_1 = orth(A^H Omega) as in the paper, one pass more, since A sees little of Omega itself.
 
 When: slow or noisy spectra, and passes that cost more than memory.  When not: fast decay, where one block is
@@ -67,7 +70,11 @@ from rnla.sketch import Gaussian, TestMatrix, as_sketch
 __all__ = ["BlockKrylov"]
 
 _DEPTH = 3
+_MORE = 4  # columns beyond twice the rank and four times the oversampling
+_MANY = 100  # beyond twice this rank each singular vector needs half a column more, not a whole one
 _DROPPED = 10.0  # times the rounding of a product: directions of it that are smaller are dropped
+_TRUSTED = 32.0  # times sqrt(eps) of the norm: a difference of squares above it says how much is left
+_ROOM = 4  # blocks that the panels have room for at first, where a tolerance decides how many there are
 _STEP = 16  # columns of a block where neither a rank nor block_size says how many
 
 
@@ -78,8 +85,9 @@ class BlockKrylov:
     Parameters
     ----------
     depth : int or None
-        d: blocks in the basis; None: 3, or as many as blocks of `block_size` take for three times the rank.  While a
-        tolerance decides there are as many blocks as it takes.
+        d: blocks in the basis; None: 3, or as many as blocks of `block_size` take for twice the rank (past 200 half as
+        much for each singular vector more) and four times the oversampling.  While a tolerance decides there are as
+        many blocks as it takes.
     block_size : int or None
         b: columns of a block; None: rank + oversampling.
     oversampling : int
@@ -135,10 +143,10 @@ class BlockKrylov:
 
     def size_for(self, rank: int) -> int:
         """Return the columns of the basis for a rank: all blocks together."""
-        width = rank + self.oversampling
         if self.block_size is None:
-            return width * (self.depth or _DEPTH)
-        depth = self.depth or max(_DEPTH, -(-_DEPTH * width // self.block_size))
+            return (rank + self.oversampling) * (self.depth or _DEPTH)
+        wanted = min(2 * rank, 3 * rank // 2 + _MANY) + 4 * self.oversampling + _MORE
+        depth = self.depth or max(_DEPTH, -(-wanted // self.block_size))
         return max(rank, self.block_size * depth)
 
     def next_size(self, have: int, missing: int, limit: int) -> int:
@@ -153,17 +161,18 @@ class BlockKrylov:
         def add(basis: RangeBasis | None, size: int, more: bool) -> RangeBasis:
             return self.add_block(op, basis, size, key, riders, more=more)
 
-        if goal.size is None:
-            return until_reached(goal, start, self.next_size, add)
-        wanted = min(goal.size, goal.limit)
+        wanted = goal.limit if goal.size is None else min(goal.size, goal.limit)
 
         def add_with_room(basis: RangeBasis | None, size: int, more: bool) -> RangeBasis:
             grown = add(basis, size, more)
             if basis is not start:
                 return grown
-            room = (with_room(grown.basis, wanted), with_room(grown.image, wanted))
+            columns = wanted if goal.size is not None else min(wanted, _ROOM * grown.size)
+            room = (with_room(grown.basis, columns), with_room(grown.image, columns))
             return dataclasses.replace(grown, basis=room[0], image=room[1])
 
+        if goal.size is None:
+            return until_reached(goal, start, self.next_size, add_with_room)
         missing = min(goal.size, goal.limit) - (0 if start is None else start.size)
         return until_enough(goal, start, self._width(missing), add_with_room)
 
@@ -221,6 +230,8 @@ class BlockKrylov:
     ) -> Any:
         """Return what the normal product of the last block adds to a basis, filled up with new columns."""
         last = start.image[:, start.size - start.blocks[-1] :]
+        if _stagnates(op, start, last, shape[1]):
+            return self._filled(op, riding, shape, start.basis, size, key)
         mine = start.ahead_of == type(self).__name__ and start.ahead is not None
         if mine and namespace_of(start.ahead) is op.xp:
             seed = start.ahead
@@ -234,11 +245,14 @@ class BlockKrylov:
         if missing == 0:
             return x
         old = op.xp.concat([start.basis, x], axis=1)
+        return op.xp.concat([x, self._filled(op, riding, shape, old, missing, key)], axis=1)
+
+    def _filled(self, op: Ledger, riding: Riding, shape: tuple[int, int], basis: Any, columns: int, key: Key) -> Any:
+        """Return new columns of the test matrix, orthonormal and orthogonal to a basis."""
         if op.spare_passes < math.inf:  # the pass of an image is not foreseen here
             shape = (shape[1], shape[1])
-        new = self._drawn(op, riding, shape, missing, key.child("new"))
-        new = orthonormalize_against(old, new, self.orthonormalizer, key.child("new"))
-        return op.xp.concat([x, new], axis=1)
+        new = self._drawn(op, riding, shape, columns, key.child("new"))
+        return orthonormalize_against(basis, new, self.orthonormalizer, key.child("new"))
 
     @staticmethod
     def _fused(op: Ledger, space: str) -> bool:
@@ -260,6 +274,22 @@ class BlockKrylov:
     def products(self, op: Ledger, size: int) -> float:
         """Return the columns multiplied in all."""
         return max(2.0 * size - self._width(size), float(size))
+
+
+def _stagnates(op: Ledger, start: RangeBasis, last: Any, columns: int) -> bool:
+    """Whether the last block holds less of what is left of A than as many columns drawn at random would.
+
+    Of a singular value of higher multiplicity than a block is wide the sequence finds as many vectors as that, and
+    then goes on to smaller values: it has to be started anew.
+    """
+    magnitude = op.measure()
+    if magnitude is None or not is_concrete(last) or columns <= start.size:
+        return False
+    found = frobenius(last) ** 2
+    rest = magnitude.frobenius**2 - frobenius(start.image) ** 2 + found  # before that block
+    if rest <= (_TRUSTED * magnitude.frobenius) ** 2 * eps_of(last.dtype):
+        return False
+    return found < 0.5 * rest * int(last.shape[1]) / (columns - start.size + int(last.shape[1]))
 
 
 def _stable_range(basis: Any, seed: Any, size: int, level: float, orth: Orthonormalizer, key: Key) -> Any:

@@ -62,7 +62,10 @@ def appended(panel: Any, block: Any) -> Any:
             free = free and panel.ctypes.data == buffer.ctypes.data and panel.strides == buffer.strides
             if free:
                 _taken[id(buffer)] = have + more
+            ours = id(buffer) in _taken
         if free:
             buffer[:, have : have + more] = block
             return buffer[:, : have + more]
+        if ours:  # half as much room again: all the copies together are three times the panel at most
+            return appended(with_room(panel, max(have + more, have + have // 2)), block)
     return namespace_of(panel).concat([panel, block], axis=1)

@@ -64,10 +64,12 @@ def test_svd_agrees_with_numpy_and_comes_home(shape: Any, dtype: str, method: st
     U, s, Vh = (backend.back(x) for x in result)
     assert (U.dtype, s.dtype, Vh.dtype) == (A.dtype, A.real.dtype, A.dtype)
     assert (U.shape, s.shape, Vh.shape) == ((shape[0], result.rank), (result.rank,), (result.rank, shape[1]))
-    # Method, sizes and passes are the same; factors agree to rounding, subspaces to rounding over the gap, here 0.3 s.
+    # Method, sizes and products are the same, and passes but for NumPy's rows, which are read once for both sides;
+    # factors agree to rounding, subspaces to rounding over the gap, here 0.3 s.
     assert result.rank == expected.rank
     assert result.report.plan.method == expected.report.plan.method
-    assert (result.report.passes, result.report.products) == (expected.report.passes, expected.report.products)
+    assert result.report.products == expected.report.products
+    assert expected.report.passes <= result.report.passes <= 2 * expected.report.passes
     c = 100 * eps(dtype)
     assert np.max(np.abs(s - expected.s)) <= c
     assert np.linalg.norm((U * s) @ Vh - (expected.U * expected.s) @ expected.Vh) <= 10 * c

@@ -119,7 +119,10 @@ def assert_right(
     if result.error.norm == "fro":
         claimed = result.error.value * whole
         squares = 50 * unit * whole**2
-        spread = 0.0 if result.error.kind == "exact" else 6 * result.error.standard_error * whole
+        spread = 6 * result.error.standard_error * whole if result.error.kind == "estimated" else 0.0
+        if result.error.kind == "bounded":  # by the floor of the identity at most
+            assert result.error.value <= result.error.upper <= np.hypot(true / whole, 33 * np.sqrt(unit))
+            claimed, spread = true, max(0.0, result.error.upper * whole - true)
         # The identity is a difference of squares, so its rounding is relative to the square of the norm.
         assert (
             (max(claimed - spread, 0.0)) ** 2 - squares - slack**2

@@ -1,0 +1,71 @@
+"""Singular values of higher multiplicity than the blocks of a Krylov iteration are wide.
+
+Problem: a sequence that starts with b columns holds at most b singular vectors of one singular value, so of a larger
+cluster, followed by a gap, it misses the rest, whose values stand above others that were found [musco2015]_.
+
+S1. Look for b values in a row within a tenth, then a drop of more than a tenth, before the rank asked for.
+S2. As many columns as may be missing, found by subspace iteration on what the basis leaves of A, join the basis.
+S3. Again, until there is no such place or it is where it was: then the cluster was complete.
+
+Cost: nothing where S1 finds nothing; else 2 products with as many columns for each of 3 steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnla.config import get_config
+from rnla.factorization.search import Search
+from rnla.operators.ledger import Ledger
+from rnla.planner import bytes_of
+from rnla.rangefinder import BlockKrylov, SubspaceIteration
+from rnla.rangefinder.protocols import Riders
+from rnla.results import RangeBasis
+from rnla.rng import Key
+
+__all__ = ["with_whole_clusters"]
+
+_CLOSE = 0.9
+_BEYOND = 10  # columns beyond those that may be missing
+_ROUNDS = 4
+
+
+def _end_of_cluster(values: np.ndarray, width: int, rank: int) -> int | None:
+    """Return the place before the rank at which a cluster of at least `width` values ends, if there is one (S1)."""
+    top = values[: rank + 1]
+    if width >= len(top) - 1 or top[0] == 0:
+        return None
+    ends = np.flatnonzero((top[width:] < _CLOSE * top[width - 1 : -1]) & (top[width - 1 : -1] >= _CLOSE * top[:-width]))
+    return None if len(ends) == 0 else int(ends[0]) + width
+
+
+def with_whole_clusters(op: Ledger, basis: RangeBasis, search: Search, rank: int, key: Key) -> RangeBasis:
+    """Return the basis of a block Krylov iteration, or one that holds it and what it missed of clusters.
+
+    Parameters
+    ----------
+    op : Ledger
+    basis : RangeBasis
+    search : Search
+        Factors the projection on a basis.
+    rank : int
+        As asked for.
+    key : Key
+    """
+    method = search.plan.method
+    if not isinstance(method, BlockKrylov) or basis.factors is not None:
+        return basis
+    width, before = basis.blocks[0], 0
+    part = SubspaceIteration(space=basis.space)
+    for _ in range(_ROUNDS):
+        search.factor(basis)
+        end = _end_of_cluster(search.values, width, rank)
+        passes = part.passes_of_step(op)
+        if end is None or end == before or op.spare_passes < passes:
+            return basis
+        columns = min(rank - end + _BEYOND, min(op.shape) - basis.size)
+        if columns <= 0 or bytes_of(op, method, basis.size + columns) > get_config().budget():
+            return basis
+        basis = part.add_block(op, basis, columns, key.child("clusters"), Riders())
+        before = end
+    return basis
