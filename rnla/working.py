@@ -19,7 +19,7 @@ from rnla.config import get_config
 
 __all__ = ["FAMILIES", "families_of", "kernels_in_use", "working"]
 
-FAMILIES = ("products", "panels")
+FAMILIES = ("products", "panels", "scatter")
 """The compiled kernels that all dense work gains from."""
 _WORTH_LOADING = 2e8  # flops, a few milliseconds of work: less does not start to load kernels
 

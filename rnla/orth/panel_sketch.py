@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels import panels
+from rnla._kernels.scatter import Scatter
 from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint
 from rnla._xp.namespace import device_of, is_numpy, namespace_of
@@ -15,6 +16,7 @@ from rnla._xp.pivoting import solve_triangular
 from rnla.config import get_config
 from rnla.rng import Key
 from rnla.sketch.protocols import SparseTestMatrix, TestMatrix
+from rnla.sketch.sparse_rows import sparse_rows
 
 __all__ = ["panel_sketch", "times_inverse"]
 
@@ -35,13 +37,13 @@ def panel_sketch(x: Any, sketch: TestMatrix, size: int, key: Key) -> Any:
     p = int(x.shape[0])
     name = str(x.dtype).rpartition(".")[2]
     xp = namespace_of(x)
+    if is_numpy(xp) and isinstance(sketch, SparseTestMatrix):
+        omega = sparse_rows(sketch, p, size, key, np.dtype(name))
+        return Scatter(omega).adjoint_times(x, get_config().threads) / math.sqrt(size)
     ranges = even_ranges(p, max(1, -(-p // _TILE_ROWS)))
 
     def part(rows: slice) -> Any:
         where = (rows.start, rows.stop, p, size, key)
-        if is_numpy(xp) and isinstance(sketch, SparseTestMatrix):
-            omega = sketch.sparse_tile(*where, dtype=np.dtype(name))
-            return np.asarray(omega.conj().T @ x[rows])
         return adjoint(sketch.tile(*where, dtype=name, xp=xp, device=device_of(x))) @ x[rows, :]
 
     sums = run(part, ranges, get_config().threads if is_numpy(xp) else 1)

@@ -1,8 +1,8 @@
 """The sketch A Omega of any matrix, by the cheapest road that the matrix and the test matrix allow.
 
 S1. A test matrix with few entries in a row (`SparseTestMatrix`) is held in CSR.  Dense blocks of A are multiplied by
-    it one after another; a sparse A is multiplied sparse by sparse, in parts, so that no more than a part of the
-    result is sparse at a time.
+    it one after another, by kernels that add rows to sums near the core (`rnla._kernels.scatter`); a sparse A is
+    multiplied sparse by sparse, in parts, so that no more than a part of the result is sparse at a time.
 S2. One with a fast product (`SupportsApply`) takes dense blocks of rows of A, or of columns for the adjoint, as
     they come along the layout of A.
 S3. Everything else (other array libraries, operators, a matrix that had to be scaled, blocks against the layout, an
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.scatter import Scatter
 from rnla._kernels.threads import even_ranges, run
 from rnla._xp.namespace import is_numpy
 from rnla.config import get_config
@@ -34,6 +35,7 @@ from rnla.operators.protocols import LinearOperator, SupportsBlocks
 from rnla.operators.sparse import Sparse
 from rnla.rng import Key
 from rnla.sketch.protocols import SparseTestMatrix, SupportsApply, TestMatrix
+from rnla.sketch.sparse_rows import sparse_rows
 
 __all__ = ["sketch_product"]
 
@@ -123,13 +125,13 @@ class _Road:
                 )
         if not isinstance(self.sketch, SparseTestMatrix):
             return None
-        omega = self.sketch.sparse_tile(0, self.n, self.n, self.columns, self.key, dtype=dtype)
+        omega = sparse_rows(self.sketch, self.n, self.columns, self.key, dtype)
         if self._narrow(omega):
             return None
         if along in sides:
-            apply = functools.partial(_dense_by_sparse, omega)
+            apply = Scatter(omega).times
             return self._whole(self.ledger.fold_blocks(along, functools.partial(self._rows, apply), None, **counted))
-        total = self.ledger.fold_blocks(sides[0], functools.partial(self._sum, omega), None, **counted)
+        total = self.ledger.fold_blocks(sides[0], functools.partial(self._sum, Scatter(omega)), None, **counted)
         return self._whole(total).astype(dtype, copy=False)
 
     def _narrow(self, omega: Any) -> bool:
@@ -158,7 +160,7 @@ class _Road:
         run(task, even_ranges(len(rows), _PARTS if rows.size > _SMALL else 1), get_config().threads)
         return written
 
-    def _sum(self, omega: Any, total: Array | None, where: slice, block: Array) -> Array:
+    def _sum(self, omega: Scatter, total: Array | None, where: slice, block: Array) -> Array:
         """Add what a block of columns gives, in double precision."""
         if total is None:
             double = np.complex128 if self.ledger.dtype.kind == "c" else np.float64
@@ -167,7 +169,7 @@ class _Road:
         columns, part_of_omega = self._seen(block), omega[where]
 
         def task(part: slice) -> None:
-            own[part, : self.columns] += _dense_by_sparse(part_of_omega, columns[part])
+            own[part, : self.columns] += part_of_omega.times(columns[part])
             if self.beside is not None:
                 own[part, self.columns :] += columns[part] @ self.beside[where]
 
@@ -180,7 +182,7 @@ class _Road:
         assert isinstance(op, Sparse)
         product: Callable[[LinearOperator], Any]
         if isinstance(self.sketch, SparseTestMatrix):
-            omega = self.sketch.sparse_tile(0, self.n, self.n, self.columns, self.key, dtype=op.dtype)
+            omega = sparse_rows(self.sketch, self.n, self.columns, self.key, op.dtype)
             if self._narrow(omega):
                 return None
             product = functools.partial(_sparse_adjoint if self.flipped else _sparse_direct, omega)
@@ -200,11 +202,6 @@ class _Road:
             return np.hstack([out, (base.rmatmat if self.flipped else base.matmat)(self.beside)])
 
         return self.ledger.apply(both, self.width, self.flipped)  # type: ignore[no-any-return]
-
-
-def _dense_by_sparse(omega: Any, rows: Array) -> Array:
-    """Return a few dense rows times Omega in CSR."""
-    return np.asarray((omega.T @ rows.T).T)
 
 
 def _sparse_direct(omega: Any, op: Any) -> Array:

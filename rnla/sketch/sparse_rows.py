@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.threads import even_ranges, run
 from rnla._xp.namespace import from_host
+from rnla.config import get_config
 
-__all__ = ["as_csr", "as_dense"]
+__all__ = ["as_csr", "as_dense", "sparse_rows"]
 
 Array = np.ndarray[Any, Any]
+_DRAWN = 1 << 13  # rows that are drawn at a time
 
 
 def as_dense(where: Array, values: Array, columns: int, dtype: Any, xp: Any, device: Any) -> Any:
@@ -29,5 +32,22 @@ def as_csr(where: Array, values: Array, columns: int, dtype: Any) -> Any:
     pointers = np.arange(0, rows * count + 1, count, dtype=index) if count else np.zeros(rows + 1, dtype=index)
     data = np.ascontiguousarray(values, dtype=dtype).reshape(-1)
     out = scipy.sparse.csr_array((data, where.astype(index).reshape(-1), pointers), shape=(rows, columns))
+    out.has_canonical_format = True
+    return out
+
+
+def sparse_rows(sketch: Any, rows: int, columns: int, key: Any, dtype: Any) -> Any:
+    """Return a whole `SparseTestMatrix` in CSR, drawn in fixed parts over the pool."""
+    parts = even_ranges(rows, max(1, rows // _DRAWN))
+    drawn = run(
+        lambda part: sketch.sparse_tile(part.start, part.stop, rows, columns, key, dtype=dtype),
+        parts,
+        get_config().threads,
+    )
+    if len(drawn) == 1:
+        return drawn[0]
+    import scipy.sparse
+
+    out = scipy.sparse.vstack(drawn, format="csr")
     out.has_canonical_format = True
     return out
