@@ -43,7 +43,9 @@ import dataclasses
 import math
 from typing import Any
 
-from rnla._xp.linalg import column_norms, eps_of, frobenius, host_values, svd
+import numpy as np
+
+from rnla._xp.linalg import column_norms, eps_of, host_values, svd
 from rnla._xp.namespace import is_concrete, namespace_of
 from rnla.checks import check_whole
 from rnla.operators.implicit import Implicit
@@ -230,7 +232,9 @@ class BlockKrylov:
     ) -> Any:
         """Return what the normal product of the last block adds to a basis, filled up with new columns."""
         last = start.image[:, start.size - start.blocks[-1] :]
-        if _stagnates(op, start, last, shape[1]):
+        # One reading of the image for all that is asked of it here.
+        norms = host_values(column_norms(start.image)) if is_concrete(last) else np.zeros(start.size)
+        if is_concrete(last) and _stagnates(op, start, norms, shape[1]):
             return self._filled(op, riding, shape, start.basis, size, key)
         mine = start.ahead_of == type(self).__name__ and start.ahead is not None
         if mine and namespace_of(start.ahead) is op.xp:
@@ -238,8 +242,8 @@ class BlockKrylov:
         else:
             seed = riding.rmatmat(last)
         # The rounding of a product with A^H is eps times its norm and that of the block it was made from.
-        norm = float(host_values(column_norms(start.image)).max(initial=0.0)) if is_concrete(last) else 0.0
-        level = _DROPPED * eps_of(last.dtype) * norm * frobenius(last)
+        norm, its_block = float(norms.max(initial=0.0)), float(np.linalg.norm(norms[-start.blocks[-1] :]))
+        level = _DROPPED * eps_of(last.dtype) * norm * its_block
         x = _stable_range(start.basis, seed, size, level, self.orthonormalizer, key)
         missing = size - int(x.shape[1])
         if missing == 0:
@@ -276,20 +280,21 @@ class BlockKrylov:
         return max(2.0 * size - self._width(size), float(size))
 
 
-def _stagnates(op: Ledger, start: RangeBasis, last: Any, columns: int) -> bool:
+def _stagnates(op: Ledger, start: RangeBasis, norms: np.ndarray[Any, Any], columns: int) -> bool:
     """Whether the last block holds less of what is left of A than as many columns drawn at random would.
 
     Of a singular value of higher multiplicity than a block is wide the sequence finds as many vectors as that, and
     then goes on to smaller values: it has to be started anew.
     """
     magnitude = op.measure()
-    if magnitude is None or not is_concrete(last) or columns <= start.size:
+    if magnitude is None or columns <= start.size:
         return False
-    found = frobenius(last) ** 2
-    rest = magnitude.frobenius**2 - frobenius(start.image) ** 2 + found  # before that block
-    if rest <= (_TRUSTED * magnitude.frobenius) ** 2 * eps_of(last.dtype):
+    width = start.blocks[-1]
+    found = float(np.sum(norms[-width:] ** 2))
+    rest = magnitude.frobenius**2 - float(np.sum(norms[:-width] ** 2))  # before that block
+    if rest <= (_TRUSTED * magnitude.frobenius) ** 2 * eps_of(start.image.dtype):
         return False
-    return found < 0.5 * rest * int(last.shape[1]) / (columns - start.size + int(last.shape[1]))
+    return found < 0.5 * rest * width / (columns - start.size + width)
 
 
 def _stable_range(basis: Any, seed: Any, size: int, level: float, orth: Orthonormalizer, key: Key) -> Any:
