@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint, eps_of, host_values, is_complex, qr, zeros
 from rnla._xp.namespace import all_finite, backend_name, device_of, from_host, is_numpy, namespace_of, to_host
 from rnla.errors import NonFiniteError
@@ -22,7 +21,6 @@ __all__ = [
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
-_WORTH_A_POOL = 2_000_000  # multiply-adds
 
 
 def take(x: Any, index: Array, axis: int) -> Any:
@@ -174,7 +172,7 @@ def pivoted_qr(x: Any) -> tuple[Any, Any, Array]:
     return q, xp.concat([xp.where(eye != 0, size[None, :], r[:, :p]), r[:, p:]], axis=1), pivots
 
 
-def solve_triangular(r: Any, b: Any, *, lower: bool = False, threads: int = 1) -> Any:
+def solve_triangular(r: Any, b: Any, *, lower: bool = False) -> Any:
     """Return the solution of R X = B by substitution, for a nonsingular triangle R.
 
     Parameters
@@ -183,8 +181,6 @@ def solve_triangular(r: Any, b: Any, *, lower: bool = False, threads: int = 1) -
     b : array, shape (k, n)
     lower : bool
         Whether R is a lower triangle; the other half is not read.
-    threads : int
-        That share the columns of B, on the host.
 
     Examples
     --------
@@ -197,7 +193,9 @@ def solve_triangular(r: Any, b: Any, *, lower: bool = False, threads: int = 1) -
     _gate(b, "a triangular solve")
     xp = namespace_of(r)
     if is_numpy(xp):
-        return _solved(r, b, lower, threads)
+        import scipy.linalg
+
+        return scipy.linalg.solve_triangular(r, b, lower=lower, check_finite=False)
     name = backend_name(xp)
     if name == "torch":
         return sys.modules["torch"].linalg.solve_triangular(r, b, upper=not lower)
@@ -208,23 +206,6 @@ def solve_triangular(r: Any, b: Any, *, lower: bool = False, threads: int = 1) -
     if lower:  # turned about, a lower triangle is an upper one, which LU leaves alone
         return xp.flip(solve_triangular(xp.flip(xp.tril(r), axis=(0, 1)), xp.flip(b, axis=0)), axis=0)
     return xp.linalg.solve(xp.triu(r), b)
-
-
-def _solved(r: Array, b: Array, lower: bool, threads: int) -> Array:
-    """Return the solution by LAPACK, ranges of columns apart; laid out by columns where there are several."""
-    import scipy.linalg
-
-    parts = even_ranges(b.shape[1], 8) if r.shape[0] * b.size >= _WORTH_A_POOL else []
-    if not parts:
-        solved: Array = scipy.linalg.solve_triangular(r, b, lower=lower, check_finite=False)
-        return solved
-    out = np.empty(b.shape, dtype=np.result_type(r, b), order="F")
-
-    def task(part: slice) -> None:
-        out[:, part] = scipy.linalg.solve_triangular(r, b[:, part], lower=lower, check_finite=False)
-
-    run(task, parts, threads)
-    return out
 
 
 def pivoted_lu(x: Any) -> tuple[Array, Any, Any]:

@@ -29,6 +29,7 @@ from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of
 from rnla._xp.pivoting import pivots_of_columns, solve_triangular, take
 from rnla.compression.strong_pivoting import BOUND, independent, largest_entry, strongly_pivoted
 from rnla.compression.two_sided import times
+from rnla.compression.wide_solve import wide_solve
 from rnla.config import get_config
 from rnla.operators.ledger import Ledger
 from rnla.operators.selection import take_columns, take_rows
@@ -148,7 +149,7 @@ class Interpolation:
 def coefficients(r: Any, within: Any, chosen: Array, live: int) -> Any:
     """Return X from R X = Y, with X[:, J] = I and zero rows for dependent columns (S3)."""
     xp, n = namespace_of(within), int(within.shape[1])
-    solved = solve_triangular(r[:live, :live], within[:live, :], threads=get_config().threads)
+    solved = wide_solve(r[:live, :live], within[:live, :])
     if live < len(chosen):
         solved = xp.concat([solved, zeros((len(chosen) - live, n), within)], axis=0)
     return with_identity(solved, chosen)

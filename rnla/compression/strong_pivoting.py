@@ -30,6 +30,7 @@ from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import adjoint, eps_of, host_values, is_complex, qr
 from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of
 from rnla._xp.pivoting import column_squares, pivots_of_columns, solve_triangular, take
+from rnla.compression.wide_solve import wide_solve
 from rnla.config import get_config
 
 __all__ = ["BOUND", "independent", "largest_entry", "needs_no_exchange", "strongly_pivoted"]
@@ -99,7 +100,7 @@ def needs_no_exchange(triangle: Array, count: int, *, bound: float = BOUND) -> b
     threads, lead = get_config().threads, np.ascontiguousarray(triangle[:count, :count])
     if count == triangle.shape[1]:
         return True
-    t = solve_triangular(lead, triangle[:count, count:], threads=threads)
+    t = wide_solve(lead, triangle[:count, count:])
     inverted = solve_triangular(lead, np.eye(count, dtype=lead.dtype))
     omega = column_squares(adjoint(inverted))
 
