@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from benchmarks import eigenpairs, error_vs_passes, first_call, kernel_matrix, selection, sparse, threads, tolerance
+from benchmarks import (
+    eigenpairs,
+    error_vs_passes,
+    first_call,
+    kernel_matrix,
+    orthonormalize,
+    selection,
+    sketching,
+    sparse,
+    threads,
+    tolerance,
+)
 
 pytest.importorskip("sklearn")
 
@@ -53,6 +64,20 @@ def test_kernel_matrix(tmp_path: Path) -> None:
     assert {row["rank"] for row in found.values()} == {30}
     assert all(0 < row["error"] < 1 for row in found.values())
     assert found["rnla.cholesky"]["error"] < 2 * min(row["error"] for row in found.values())
+
+
+def test_orthonormalize(tmp_path: Path) -> None:
+    """Everybody is orthonormal to rounding, on a panel of condition 1e12 too: 30 eps sqrt(12)."""
+    found = run(orthonormalize, tmp_path)
+    assert len(found) == 2
+    for result in found.values():
+        assert all(row["orthonormality"] <= 30 * 2.3e-16 * 12**0.5 for row in result["rows"].values())
+
+
+def test_sketching(tmp_path: Path) -> None:
+    (found,) = run(sketching, tmp_path).values()
+    assert {"SparseSign(8)", "CountSketch", "clarkson_woodruff", "Gaussian, numpy"} <= set(found["rows"])
+    assert all(row["seconds"] > 0 for row in found["rows"].values())
 
 
 def test_threads(tmp_path: Path) -> None:
