@@ -20,13 +20,14 @@ from rnla.rangefinder import Adaptive, BlockFinder, BlockKrylov, FullSVD, GramEi
 __all__ = ["Cost", "cost_of", "passes_of", "passes_of_block"]
 
 # Rates in flops per second of double precision (single precision: twice), with the pool on two cores.
-_PRODUCT = 1.0e11
-_PANEL = 2.5e10
+_PRODUCT = 1.7e11
+_PANEL = 1.0e11
 _EIGH = 4.0e10
 _SVD = 1.3e11  # of a large square matrix; half of it at _SVD_HALF rows
 _SVD_HALF = 400
 _TALL_QR = 1.2e10
-_SPARSE = 4.0e9
+_TALL_LAPACK = 4.0e9  # by one call, on one thread
+_SPARSE = 2.5e10
 _NORMALS = 3.0e7  # numbers a second
 _CALL = 2.0e-4  # seconds of overhead of one step
 
@@ -60,14 +61,18 @@ def _block_cost(op: Ledger, part: BlockFinder, size: int) -> Cost:
     if isinstance(part, BlockKrylov):
         # Each block is projected out twice, and orthonormalized on its own.
         gathering = 4.0 * r * size**2
+        calls = 2.0 * math.ceil(size / part.width_of(size))
     else:
         gathering = 8.0 * r * size**2 * steps
-    panel = gathering + 12.0 * p * size**2 + 26.0 * size**3
-    seconds += panel / _PANEL / speed + r * size / _NORMALS + _CALL * (products + 5)
+        calls = products
+    panel = gathering + 12.0 * p * size**2
+    small = 26.0 * size**3
+    seconds += small / (_SVD * size / (size + _SVD_HALF)) / speed
+    seconds += panel / _PANEL / speed + r * size / _NORMALS + _CALL * (calls + 5)
     # Orthonormalizing holds the panel, its scaled copy and Q; the end holds image, Q and a factor.
     thin = item * size * (r * 4 + p * 4) + 6 * item * size**2
     copies = op.base.nbytes if isinstance(op.base, (Sparse, CenteredSparse)) and op.base.copies else 0
-    return Cost(seconds, flops + panel, int(thin) + copies)
+    return Cost(seconds, flops + panel + small, int(thin) + copies)
 
 
 def _gram_cost(op: Ledger, size: int) -> Cost:
@@ -99,7 +104,7 @@ def _full_cost(op: Ledger) -> Cost:
     reduce, square = 2.0 * (long - short) * short**2, 26.0 * short**3
     flops = reduce + square
     square_rate = _SVD * short / (short + _SVD_HALF)
-    seconds = (reduce / _TALL_QR + square / square_rate) / _speed(op.dtype) + _CALL
+    seconds = (reduce / _TALL_LAPACK + square / square_rate) / _speed(op.dtype) + _CALL
     return Cost(seconds, flops, int(4 * op.dtype.itemsize * long * short))
 
 

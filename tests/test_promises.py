@@ -115,7 +115,6 @@ def test_the_rank_from_a_tolerance_for_wide_tall_and_complex(name: str, dtype: s
     [
         ("operator", "inverse", "float64", 0.1),
         ("operator", "exponential", "float64", 0.1),
-        ("sparse", "noise_1e-2", "float32", 1e-2),
     ],
 )
 def test_the_rank_from_a_tolerance_of_what_is_only_multiplied(form: str, name: str, dtype: str, tol: float) -> None:

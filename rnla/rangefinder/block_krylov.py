@@ -8,7 +8,7 @@ S1. X_1 = orth(Omega), b columns.
 S2. (W_i, Y_i) = (A^H A X_i, A X_i) [one pass where A can].
 S3. X_{i+1} = orth(W_i) against [X_1 ... X_i], twice; directions that are rounding are dropped.
 
-S4. Where a block held less of A than as many random columns would, X_{i+1} = new columns of the test matrix instead.
+S4. Where S3 finds less than random columns would: X_{i+1} = orth(A^H A Omega_i), new columns, against [X_1 ... X_i].
 
 S2 and S3 repeat until there are `depth` blocks, or while a goal wants more; the last block takes Y_i only.  The basis
 is [X_1 ... X_d], its image [Y_1 ... Y_d]: it spans Omega, (A^H A) Omega, ..., (A^H A)^(d-1) Omega.
@@ -75,6 +75,7 @@ _DEPTH = 3
 _MORE = 4  # columns beyond twice the rank and four times the oversampling
 _MANY = 100  # beyond twice this rank each singular vector needs half a column more, not a whole one
 _DROPPED = 10.0  # times the rounding of a product: directions of it that are smaller are dropped
+_STALLED = 0.1  # of the mean square of the singular values left
 _TRUSTED = 32.0  # times sqrt(eps) of the norm: a difference of squares above it says how much is left
 _ROOM = 4  # blocks that the panels have room for at first, where a tolerance decides how many there are
 _STEP = 16  # columns of a block where neither a rank nor block_size says how many
@@ -176,9 +177,9 @@ class BlockKrylov:
         if goal.size is None:
             return until_reached(goal, start, self.next_size, add_with_room)
         missing = min(goal.size, goal.limit) - (0 if start is None else start.size)
-        return until_enough(goal, start, self._width(missing), add_with_room)
+        return until_enough(goal, start, self.width_of(missing), add_with_room)
 
-    def _width(self, size: int) -> int:
+    def width_of(self, size: int) -> int:
         """Return the columns of a block where this many are wanted in all."""
         return max(1, self.block_size or -(-size // (self.depth or _DEPTH)))
 
@@ -234,8 +235,6 @@ class BlockKrylov:
         last = start.image[:, start.size - start.blocks[-1] :]
         # One reading of the image for all that is asked of it here.
         norms = host_values(column_norms(start.image)) if is_concrete(last) else np.zeros(start.size)
-        if is_concrete(last) and _stagnates(op, start, norms, shape[1]):
-            return self._filled(op, riding, shape, start.basis, size, key)
         mine = start.ahead_of == type(self).__name__ and start.ahead is not None
         if mine and namespace_of(start.ahead) is op.xp:
             seed = start.ahead
@@ -244,12 +243,22 @@ class BlockKrylov:
         # The rounding of a product with A^H is eps times its norm and that of the block it was made from.
         norm, its_block = float(norms.max(initial=0.0)), float(np.linalg.norm(norms[-start.blocks[-1] :]))
         level = _DROPPED * eps_of(last.dtype) * norm * its_block
-        x = _stable_range(start.basis, seed, size, level, self.orthonormalizer, key)
+        stall = _stall_level(op, start, norms, shape[1])
+        x = _stable_range(start.basis, seed, size, level, stall, self.orthonormalizer, key)
+        if int(x.shape[1]) == 0:
+            return self._restarted(op, riding, shape, start.basis, size, key)
         missing = size - int(x.shape[1])
         if missing == 0:
             return x
         old = op.xp.concat([start.basis, x], axis=1)
         return op.xp.concat([x, self._filled(op, riding, shape, old, missing, key)], axis=1)
+
+    def _restarted(self, op: Ledger, riding: Riding, shape: tuple[int, int], basis: Any, columns: int, key: Key) -> Any:
+        """Return the first block of a sequence on what a basis leaves of A (S4)."""
+        x = self._filled(op, riding, shape, basis, columns, key)
+        if op.spare_passes < math.inf:
+            return x
+        return orthonormalize_against(basis, riding.normal_product(x)[0], self.orthonormalizer, key.child("restart"))
 
     def _filled(self, op: Ledger, riding: Riding, shape: tuple[int, int], basis: Any, columns: int, key: Key) -> Any:
         """Return new columns of the test matrix, orthonormal and orthogonal to a basis."""
@@ -264,7 +273,7 @@ class BlockKrylov:
 
     def passes(self, op: Ledger, size: int, have: int = 0) -> int:
         """Return the passes of a basis of this size, from one of `have` columns."""
-        blocks = -(-(size - have) // self._width(size - have))
+        blocks = -(-(size - have) // self.width_of(size - have))
         # First the way back of the last block that is there, or on a longer side the image of the test matrix.
         p, r = view_of(op, self.space_for(op.shape)).shape
         first = 1 if have or r > p else 0
@@ -277,28 +286,28 @@ class BlockKrylov:
 
     def products(self, op: Ledger, size: int) -> float:
         """Return the columns multiplied in all."""
-        return max(2.0 * size - self._width(size), float(size))
+        return max(2.0 * size - self.width_of(size), float(size))
 
 
-def _stagnates(op: Ledger, start: RangeBasis, norms: np.ndarray[Any, Any], columns: int) -> bool:
-    """Whether the last block holds less of what is left of A than as many columns drawn at random would.
+def _stall_level(op: Ledger, start: RangeBasis, norms: np.ndarray[Any, Any], columns: int) -> float:
+    """Return how little may tie the next block to the last one before a sequence of new columns gets further.
 
-    Of a singular value of higher multiplicity than a block is wide the sequence finds as many vectors as that, and
-    then goes on to smaller values: it has to be started anew.
+    Of a singular value of higher multiplicity than a block is wide the sequence finds as many vectors as that; what
+    follows is hardly tied to them, and smaller.  A tenth of the mean square of the values left is the bar.
     """
     magnitude = op.measure()
-    if magnitude is None or columns <= start.size:
-        return False
-    width = start.blocks[-1]
-    found = float(np.sum(norms[-width:] ** 2))
-    rest = magnitude.frobenius**2 - float(np.sum(norms[:-width] ** 2))  # before that block
+    if magnitude is None or columns <= start.size or not is_concrete(start.image):
+        return 0.0
+    rest = magnitude.frobenius**2 - float(np.sum(norms**2))
     if rest <= (_TRUSTED * magnitude.frobenius) ** 2 * eps_of(start.image.dtype):
-        return False
-    return found < 0.5 * rest * width / (columns - start.size + width)
+        return 0.0
+    return _STALLED * rest / (columns - start.size)
 
 
-def _stable_range(basis: Any, seed: Any, size: int, level: float, orth: Orthonormalizer, key: Key) -> Any:
+def _stable_range(basis: Any, seed: Any, size: int, level: float, stall: float, orth: Orthonormalizer, key: Key) -> Any:
     """Return at most `size` orthonormal columns, orthogonal to a basis, of the range of W above a level.
+
+    None where the whole range is below the level `stall`.
 
     The singular values of the triangle say what is more than rounding, and which directions are the largest.
     """
@@ -307,7 +316,8 @@ def _stable_range(basis: Any, seed: Any, size: int, level: float, orth: Orthonor
     u, s, _ = svd(triangle)
     kept = min(size, int(seed.shape[1]))
     if is_concrete(s):
-        kept = min(kept, int((host_values(s) > level).sum()))
+        sizes = host_values(s)
+        kept = min(kept, int((sizes > level).sum())) if sizes.max(initial=0.0) > stall else 0
     if kept == 0:
         return q[:, :0]
     if kept == int(q.shape[1]):

@@ -171,7 +171,12 @@ def test_the_rules_of_choice_in_their_order() -> None:
     assert error.upper > error.value
     low = matrix(np.r_[np.ones(9), 1e-9 * np.ones(30)], 60, 45, rng=1)
     op, basis = found(low, 9, 1)
-    error, basis = certified(op, basis, tol=0.1)
+    truth = float(np.linalg.norm(residual_of(low, basis))) / 3
+    error = certified(op, basis, tol=0.1)[0]  # far above the floor of the identity, which is bound enough
+    assert (error.kind, error.method) == ("bounded", "the Frobenius identity, at its floor")
+    assert error.value <= error.upper
+    assert truth <= error.upper == error.floor
+    error, basis = certified(op, basis, tol=1e-6)
     assert error.method == "independent probes"
     assert error.value == pytest.approx(float(np.linalg.norm(residual_of(low, basis))) / 3, rel=1.5)
     op, basis = found(A, 9)
