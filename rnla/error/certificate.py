@@ -109,12 +109,12 @@ def certify(
         return exact, basis
     energy = frobenius(basis.image)
     if magnitude is not None and _far_above(identity_floor(op.dtype), magnitude.frobenius, tol, values, rank):
-        bound = _by_the_floor(op, magnitude.frobenius)
+        floor_bound = _by_the_floor(op, magnitude.frobenius)
         # What the difference of squares still says is the better guess; it hardly matters to either use.
         guess = math.sqrt(max(0.0, magnitude.frobenius**2 - energy**2))
-        guess = min(guess, bound.residual)
+        guess = min(guess, floor_bound.residual)
         value = guess / magnitude.frobenius
-        return dataclasses.replace(bound, value=value, absolute=guess, residual=guess), basis
+        return dataclasses.replace(floor_bound, value=value, absolute=guess, residual=guess), basis
     if basis.leave_one_out is not None and tol is None:
         value, spread = basis.leave_one_out, basis.leave_one_out_spread or 0.0
         scale = _norm(magnitude, energy, value)
@@ -224,9 +224,7 @@ def _exact(absolute: float, scale: float, norm: str, method: str, floor: float, 
     )  # fmt: skip
 
 
-def _far_above(
-    floor: float, scale: float, tol: float | None, values: np.ndarray[Any, Any], rank: int | None
-) -> bool:
+def _far_above(floor: float, scale: float, tol: float | None, values: np.ndarray[Any, Any], rank: int | None) -> bool:
     """Whether an error of the floor would add less than a thousandth to the tolerance, or to what the cut drops."""
     if tol is not None:
         return _FAR * floor <= tol < math.inf

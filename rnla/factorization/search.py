@@ -141,7 +141,12 @@ class Search:
             own = self.problem.certify(seen, self.values) if isinstance(self.problem, CertifiesItself) else None
             if own is None:
                 own, seen = certify(
-                    self.op, seen, self.request.norm, self.key, tol=self.request.tol, values=self.values,
+                    self.op,
+                    seen,
+                    self.request.norm,
+                    self.key,
+                    tol=self.request.tol,
+                    values=self.values,
                     rank=self.request.rank,
                 )
                 own = dataclasses.replace(own, cut=seen.cut)
