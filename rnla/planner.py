@@ -40,7 +40,7 @@ from rnla.request import Request
 from rnla.results import RangeBasis
 from rnla.results.stored_parts import ForeignPart
 
-__all__ = ["Plan", "bytes_of", "make_plan"]
+__all__ = ["Plan", "block_width", "bytes_of", "make_plan", "usual_plan"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,6 +134,14 @@ _LARGE = 1 << 31  # bytes of A from which on a pass costs more than the columns 
 _FULL_AT_MOST = 1 << 30  # bytes of A; beyond, LAPACK's copies are not made behind the caller's back
 
 
+def block_width(rank: int | None, dtype: np.dtype[Any]) -> int:
+    """Return the columns of a Krylov block for a rank, or for a tolerance (None): as products take them at a time."""
+    narrow, usual, wide = (16, 32, 48) if np.finfo(dtype).bits == 32 else (16, 24, 48)
+    if rank is None:
+        return usual
+    return narrow if rank <= 16 else usual if rank <= 100 else wide
+
+
 def krylov_for(op: Ledger, rank: int | None) -> BlockKrylov:
     """Return the block Krylov iteration for a rank, or for a tolerance (None).
 
@@ -143,11 +151,7 @@ def krylov_for(op: Ledger, rank: int | None) -> BlockKrylov:
     m, n = op.shape
     if rank is not None and m * n * op.dtype.itemsize > _LARGE and _kind(op) == "dense":
         return BlockKrylov(depth=4, oversampling=0)
-    single = op.dtype.itemsize // (2 if op.dtype.kind == "c" else 1) == 4
-    if rank is None:
-        return BlockKrylov(block_size=32 if single else 24)
-    narrow, usual, wide = (16, 32, 48) if single else (16, 24, 48)
-    return BlockKrylov(block_size=narrow if rank <= 16 else usual if rank <= 100 else wide)
+    return BlockKrylov(block_size=block_width(rank, op.dtype))
 
 
 def _choose(op: Ledger, request: Request) -> tuple[RangeFinder, list[str]]:
@@ -201,7 +205,7 @@ def make_plan(op: Ledger, request: Request, start: RangeBasis | None = None) -> 
     """
     if isinstance(op.base, Implicit):
         op.base.require_adjoint()
-    plan = _remembered_draft(op, request)
+    plan = usual_plan(op, request)
     more = 0 if start is None else 1
     if start is not None and plan.passes is not None:
         enough = plan.size is not None and plan.size <= start.size
@@ -221,7 +225,7 @@ _drafts: dict[Any, Plan] = {}
 _DRAFTS = 64  # kept at a time
 
 
-def _remembered_draft(op: Ledger, request: Request) -> Plan:
+def usual_plan(op: Ledger, request: Request) -> Plan:
     """Return the plan, whether or not it fits; made once for dense matrices of a shape, since nothing else enters."""
     if not isinstance(op.base, Dense) or request.part is not None or request.sketch is not None:
         return _draft(op, request)

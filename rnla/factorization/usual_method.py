@@ -1,7 +1,7 @@
 """Methods that a problem knows to suit it better than what suits every problem.
 
-They are taken where the caller asked for a rank and nothing else, the matrix is dense and in memory, and the plan
-would multiply it anyway; where they do not fit the memory or the passes allowed, the plan's own choice stands.
+They are taken where the caller asked for a rank and nothing else, the matrix is dense, and the plan would multiply it
+anyway.
 """
 
 from __future__ import annotations
@@ -9,23 +9,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
-
-from rnla.errors import BudgetError
-from rnla.operators.dense import Dense
+from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
-from rnla.planner import make_plan
+from rnla.operators.sparse import Sparse
+from rnla.planner import block_width, usual_plan
 from rnla.rangefinder import BlockFinder, BlockKrylov, BlockLanczos, SubspaceIteration
 from rnla.request import Request
 
-__all__ = ["block_width", "for_choosing", "for_eigenvalues"]
-
-
-def block_width(rank: int, dtype: np.dtype[Any]) -> int:
-    """Return the columns of a block, a multiple of those that products take at a time."""
-    single = np.finfo(dtype).bits == 32
-    narrow, usual, wide = (16, 32, 48) if single else (16, 24, 48)
-    return narrow if rank <= 16 else usual if rank <= 100 else wide
+__all__ = ["for_choosing", "for_eigenvalues"]
 
 
 def for_eigenvalues(base: Any, request: Request) -> Request:
@@ -50,15 +41,10 @@ def for_choosing(base: Any, request: Request) -> Request:
 def _taken(base: Any, request: Request, part: BlockFinder, because: str) -> Request:
     given = (request.part, request.tol, request.power_iterations, request.oversampling, request.sketch)
     op = base if isinstance(base, Ledger) else Ledger(base)
-    if any(value is not None for value in given) or not isinstance(op.base, Dense) or request.rank is None:
+    if any(value is not None for value in given) or isinstance(op.base, (Implicit, Sparse)) or request.rank is None:
         return request
-    wanted = dataclasses.replace(request, part=part, because=because)
     if 2 * part.size_for(request.rank) > min(op.shape):
         return request
-    try:
-        if not isinstance(make_plan(op, request).method, (BlockKrylov, SubspaceIteration)):
-            return request
-        make_plan(op, wanted)
-    except BudgetError:
+    if not isinstance(usual_plan(op, request).method, (BlockKrylov, SubspaceIteration)):
         return request
-    return wanted
+    return dataclasses.replace(request, part=part, because=because)

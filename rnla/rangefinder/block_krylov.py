@@ -8,7 +8,8 @@ S1. X_1 = orth(Omega), b columns.
 S2. (W_i, Y_i) = (A^H A X_i, A X_i) [one pass where A can].
 S3. X_{i+1} = orth(W_i) against [X_1 ... X_i], twice; directions that are rounding are dropped.
 
-S4. Where S3 finds less than random columns would: X_{i+1} = orth(A^H A Omega_i), new columns, against [X_1 ... X_i].
+S4. Where S3 finds less than random columns would: X_{i+1} = new columns Omega_i, or, while a tolerance decides how many
+    blocks there are, orth(A^H A Omega_i), against [X_1 ... X_i].
 
 S2 and S3 repeat until there are `depth` blocks, or while a goal wants more; the last block takes Y_i only.  The basis
 is [X_1 ... X_d], its image [Y_1 ... Y_d]: it spans Omega, (A^H A) Omega, ..., (A^H A)^(d-1) Omega.
@@ -162,7 +163,7 @@ class BlockKrylov:
         """Return a basis of ``goal.size`` columns; without a size, as many blocks as the goal wants."""
 
         def add(basis: RangeBasis | None, size: int, more: bool) -> RangeBasis:
-            return self.add_block(op, basis, size, key, riders, more=more)
+            return self.add_block(op, basis, size, key, riders, more=more, restarts=goal.size is None)
 
         wanted = goal.limit if goal.size is None else min(goal.size, goal.limit)
 
@@ -184,8 +185,9 @@ class BlockKrylov:
         return max(1, self.block_size or -(-size // (self.depth or _DEPTH)))
 
     def add_block(
-        self, op: Ledger, start: RangeBasis | None, size: int, key: Key, riders: Riders, *, more: bool = True
-    ) -> RangeBasis:
+        self, op: Ledger, start: RangeBasis | None, size: int, key: Key, riders: Riders, *, more: bool = True,
+        restarts: bool = False,
+    ) -> RangeBasis:  # fmt: skip
         """Return the basis with one block more, and, where that is no pass of its own, what the next one starts from.
 
         Parameters
@@ -197,6 +199,8 @@ class BlockKrylov:
         riders : Riders
         more : bool
             Whether another block may follow.
+        restarts : bool
+            Whether a sequence that starts anew may take a product, and a pass, for its first block.
         """
         space = self.space_for(op.shape) if start is None else start.space
         view = view_of(op, space)
@@ -207,7 +211,7 @@ class BlockKrylov:
             drawn = self._drawn(op, riding, view.shape, size, named)
             x = self.orthonormalizer.factor(first_block(op, self.start, drawn, self.orthonormalizer))[0]  # S1
         else:
-            x = self._next_block(op, riding, view.shape, start, size, named)  # S3
+            x = self._next_block(op, riding, view.shape, start, size, named, restarts)  # S3
         ahead = None
         # Without fusion the way back is made when it is needed; an operator's adjoint is tested at once.
         at_once = self._fused(op, space) or (start is None and riders.adjoint_test)
@@ -229,7 +233,7 @@ class BlockKrylov:
         return riding.rmatmat(self.sketch.tile(0, p, p, columns, key, **like_of(op)))
 
     def _next_block(
-        self, op: Ledger, riding: Riding, shape: tuple[int, int], start: RangeBasis, size: int, key: Key
+        self, op: Ledger, riding: Riding, shape: tuple[int, int], start: RangeBasis, size: int, key: Key, restarts: bool
     ) -> Any:
         """Return what the normal product of the last block adds to a basis, filled up with new columns."""
         last = start.image[:, start.size - start.blocks[-1] :]
@@ -245,7 +249,7 @@ class BlockKrylov:
         level = _DROPPED * eps_of(last.dtype) * norm * its_block
         stall = _stall_level(op, start, norms, shape[1])
         x = _stable_range(start.basis, seed, size, level, stall, self.orthonormalizer, key)
-        if int(x.shape[1]) == 0:
+        if int(x.shape[1]) == 0 and restarts and stall > 0:
             return self._restarted(op, riding, shape, start.basis, size, key)
         missing = size - int(x.shape[1])
         if missing == 0:
