@@ -23,13 +23,13 @@ import scipy.sparse
 import rnla
 from rnla import cost_model
 from rnla._kernels.products import adjoint_product, product
-from rnla._kernels.threads import one_blas_thread
 from rnla._xp.linalg import eigh
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.orth import CholeskyQR2
 from rnla.rangefinder.protocols import Goal, Riders
 from rnla.rng import Key
+from rnla.working import FAMILIES, working
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 
@@ -53,7 +53,7 @@ def measure(small: bool) -> dict[str, tuple[str, float]]:
     threads = rnla.get_config().threads
     a, x = rng.standard_normal((n, n)), rng.standard_normal((n, k))
     out: dict[str, tuple[str, float]] = {}
-    with one_blas_thread():
+    with rnla.config_context(kernels="compiled"), working(np, a.dtype, families=(*FAMILIES, "sparse")):
         took = seconds(lambda: (product(a, x, a.dtype, threads), adjoint_product(a, x, a.dtype, threads)))
         out["_PRODUCT"] = (f"A X and the adjoint product, {n} x {n}, {k} columns", 4 * n * n * k / took)
         panel = rng.standard_normal((20 * n, k))
