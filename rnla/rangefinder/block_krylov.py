@@ -46,7 +46,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import column_norms, eps_of, host_values, svd
+from rnla._xp.linalg import eps_of, host_values, svd
 from rnla._xp.namespace import is_concrete, namespace_of
 from rnla.checks import check_whole
 from rnla.operators.implicit import Implicit
@@ -61,7 +61,7 @@ from rnla.rangefinder.blocks import (
     like_of,
     view_of,
 )
-from rnla.rangefinder.growing import with_room
+from rnla.rangefinder.growing import norms_of_columns, with_room
 from rnla.rangefinder.protocols import Goal, Riders
 from rnla.rangefinder.repetition import until_enough, until_reached
 from rnla.rangefinder.riding import Riding
@@ -237,8 +237,7 @@ class BlockKrylov:
     ) -> Any:
         """Return what the normal product of the last block adds to a basis, filled up with new columns."""
         last = start.image[:, start.size - start.blocks[-1] :]
-        # One reading of the image for all that is asked of it here.
-        norms = host_values(column_norms(start.image)) if is_concrete(last) else np.zeros(start.size)
+        norms = norms_of_columns(start.image) if is_concrete(last) else np.zeros(start.size)
         mine = start.ahead_of == type(self).__name__ and start.ahead is not None
         if mine and namespace_of(start.ahead) is op.xp:
             seed = start.ahead
