@@ -177,6 +177,7 @@ class _Ring:
                 if not self._refused:
                     buffer = scratch if self._keep else self._held[i][start - self._first(i) :]
                     self._fill(buffer[: stop - start], i, start)
+                    del buffer  # before the block is whole: what still refers to it then is somebody else's
                 with self._changed:
                     self._missing[i] -= 1
                     if not self._missing[i]:
