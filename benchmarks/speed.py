@@ -144,7 +144,7 @@ def measure(case: Case, spectrum: str, rank: int, dtype: str, chosen: argparse.N
         }
         until = time.perf_counter() + 120  # the first calls load kernels, or compile them, once a machine
         default = contest.run(None, {})
-        while "being compiled" in default.get("kernels", "") and time.perf_counter() < until:
+        while "being loaded" in default.get("kernels", "") and time.perf_counter() < until:
             default = contest.run(None, {})
         if "failed" in default:
             raise RuntimeError(f"rnla.svd(A, {rank}): {default['failed']}")

@@ -21,7 +21,6 @@ __all__ = ["FAMILIES", "families_of", "kernels_in_use", "working"]
 
 FAMILIES = ("products", "panels", "scatter")
 """The compiled kernels that all dense work gains from."""
-_WORTH_LOADING = 2e8  # flops, a few milliseconds of work: less does not start to load kernels
 
 
 @contextlib.contextmanager
@@ -42,7 +41,7 @@ def working(
         Kernels that it would gain from.
     """
     setting = get_config().kernels if is_numpy(xp) else "plain"
-    kernels = compiled.using(setting, families, dtype, wait=flops > _WORTH_LOADING)
+    kernels = compiled.using(setting, families, dtype, flops=flops)
     with one_blas_thread(), full_precision(xp), kernels:
         yield
 

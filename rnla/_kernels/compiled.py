@@ -13,6 +13,7 @@ import contextvars
 import functools
 import importlib
 import importlib.util
+import math
 import os
 import threading
 import time
@@ -29,8 +30,9 @@ Unit = tuple[str, str]
 """A kernel family and a real dtype."""
 
 _PATIENCE = 0.5  # seconds that the calls of a process wait for the cache in all
+_PRICE = 2e10  # flops that the plain twins do in the time that loading takes: what is needed less is not bought
 _MISSING = "numba is not installed: pip install rnla[fast]"
-_COMPILING = "kernels are being compiled, once a machine"
+_COMPILING = "kernels are being loaded, and compiled once a machine"
 
 _lock = threading.Lock()
 _changed = threading.Condition(_lock)
@@ -39,6 +41,7 @@ _failed: dict[Unit, str] = {}
 _wanted: list[Unit] = []
 _worker: threading.Thread | None = None
 _waited = 0.0
+_work_seen = 0.0  # flops of the calls of this process
 
 _chosen: contextvars.ContextVar[dict[Unit, Any] | None] = contextvars.ContextVar("rnla_kernels", default=None)
 
@@ -76,7 +79,7 @@ def family(name: str, dtype: Any) -> Any | None:
 
 
 @contextlib.contextmanager
-def using(setting: str, families: Sequence[str], dtype: Any, *, wait: bool = True) -> Iterator[None]:
+def using(setting: str, families: Sequence[str], dtype: Any, *, flops: float = math.inf) -> Iterator[None]:
     """Fix what the block may use.
 
     Parameters
@@ -86,8 +89,8 @@ def using(setting: str, families: Sequence[str], dtype: Any, *, wait: bool = Tru
     families : sequence of str
         What the block would gain from.
     dtype : numpy.dtype
-    wait : bool
-        Whether the work is worth starting to load what is not there; else what is there is used.
+    flops : float
+        About how much work there is.  Kernels are loaded once the work of a process is worth it.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def using(setting: str, families: Sequence[str], dtype: Any, *, wait: bool = Tru
     units = [(name, _real(dtype)) for name in families]
     if setting == "compiled":
         load(units)
-    elif setting == "auto" and wait:
+    elif setting == "auto" and _worth_it(flops):
         _request(units)
         _be_patient(units)
     ready = {} if setting == "plain" else dict(_ready)
@@ -145,6 +148,18 @@ def described(families: Sequence[str], dtype: Any) -> str:
     if not _has_numba():
         return f"plain ({_MISSING})"
     return f"plain ({_COMPILING})" if any(unit in _wanted for unit in units) else "plain"
+
+
+def _worth_it(flops: float) -> bool:
+    """Whether the calls of this process, with this one, are worth loading kernels for.
+
+    Work is seen until it has cost as much as loading does: no process takes more than twice what the better of never
+    and at once would have taken.
+    """
+    global _work_seen
+    with _lock:
+        _work_seen += flops
+        return _work_seen > _PRICE
 
 
 def _request(units: Sequence[Unit]) -> None:

@@ -54,7 +54,6 @@ _DEVICE_TILE = 8192
 FAMILY = "symmetry"
 """The name of the kernels."""
 _WORTH_A_KERNEL = 1 << 14  # entries
-_WORTH_LOADING = 1 << 21
 _STEP = 256  # rows of a task, or a multiple of them
 _PARTS = 16
 _COPIES = 4  # as large as a sparse matrix, that its difference with its adjoint takes
@@ -139,7 +138,7 @@ def _by_kernels(op: Ledger) -> tuple[float, float] | None:
     if a is None or op.dtype.kind == "c" or a.size < _WORTH_A_KERNEL or not readable_in_place(a, op.dtype):
         return None
     config = get_config()
-    with compiled.using(config.kernels, (FAMILY,), op.dtype, wait=a.size > _WORTH_LOADING):
+    with compiled.using(config.kernels, (FAMILY,), op.dtype, flops=10.0 * a.size):
         kernels = compiled.family(FAMILY, op.dtype)
     if kernels is None:
         return None
