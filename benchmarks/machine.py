@@ -84,7 +84,7 @@ def raise_priority() -> bool:
 
 
 def _raise_session(nice: str) -> None:
-    """Set the priority of this session against others, where Linux weighs sessions first and processes within them."""
+    """Set the priority of the process group, where Linux weighs such groups first and processes within them."""
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(nice, encoding="ascii")
 

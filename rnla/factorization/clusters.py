@@ -12,6 +12,8 @@ Cost: nothing where S1 finds nothing; else 2 products with as many columns for e
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from rnla.config import get_config
@@ -60,12 +62,15 @@ def with_whole_clusters(op: Ledger, basis: RangeBasis, search: Search, rank: int
     for _ in range(_ROUNDS):
         search.factor(basis)
         end = _end_of_cluster(search.values, width, rank)
-        passes = part.passes_of_step(op)
-        if end is None or end == before or op.spare_passes < passes:
+        if end is None or end == before:
             return basis
         columns = min(rank - end + _BEYOND, min(op.shape) - basis.size)
-        if columns <= 0 or bytes_of(op, method, basis.size + columns) > get_config().budget():
+        if columns <= 0:
             return basis
+        passes = part.passes_of_step(op)
+        if op.spare_passes < passes or bytes_of(op, method, basis.size + columns) > get_config().budget():
+            note = f"of the cluster of singular values that ends at {end} more may exist: there was no room to look"
+            return dataclasses.replace(basis, notes=(*basis.notes, note))
         basis = part.add_block(op, basis, columns, key.child("clusters"), Riders())
         before = end
     return basis

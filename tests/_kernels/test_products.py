@@ -155,3 +155,17 @@ def test_a_kernel_that_cannot_be_compiled_is_told(kernels: None, monkeypatch: py
     with rnla.config_context(kernels="compiled"), pytest.raises(rnla.BackendError, match="no room"):
         rnla.svd(A, 20, rng=0)
     assert "no room" in rnla.svd(A, 20, rng=0).report.kernels
+
+
+def test_kernels_are_loaded_once_the_work_of_a_process_is_worth_it(
+    kernels: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(compiled, "_work_seen", 0.0)
+    monkeypatch.setattr(compiled, "_request", asked.append)
+    kind = np.dtype("float64")
+    for seen in range(3):
+        with compiled.using("auto", ["products"], kind, flops=0.4 * compiled._PRICE):
+            assert len(asked) == max(0, seen - 1)
+    with compiled.using("plain", ["products"], kind, flops=10 * compiled._PRICE):
+        assert len(asked) == 1
