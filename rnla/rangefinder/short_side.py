@@ -2,8 +2,8 @@
 
 Problem: all singular vectors of the short side of A in one pass; written for m larger than n.
 
-GramEigh.  S1. G = A^H A, summed over row blocks in float64.  S2. G = V diag(w) V^H; X = the leading
-columns of V.  S3. Y = A X.
+GramEigh.  S1. G = A^H A, summed over row blocks in float64.  S2. X = the leading eigenvectors of G, found without the
+others where they are half of them at most (`_xp/leading.py`).  S3. Y = A X.
 Cost: m n^2 flops (a product with itself is half a product), one pass for S1, one for S3.
 Guarantee: the singular values come from Y, and so does the certificate; what squaring the matrix
 loses is the order of directions whose singular values lie under about sqrt(eps) of the largest.
@@ -25,7 +25,8 @@ import numpy as np
 from rnla._kernels.gram_sum import GramSum
 from rnla._kernels.products import has_contiguous_rows
 from rnla._kernels.threads import interruptible
-from rnla._xp.linalg import adjoint, cast, eigh, eps_of, host_values, qr, svd
+from rnla._xp.leading import leading_eigh
+from rnla._xp.linalg import adjoint, cast, eps_of, host_values, qr, svd
 from rnla.config import get_config
 from rnla.errors import InputError
 from rnla.operators.ledger import Ledger
@@ -106,9 +107,9 @@ class GramEigh:
             return start
         space, short = _short(op)
         total = _gram(op, space, short)
-        w, v = interruptible(lambda: eigh(total), 9.0 * short**3)
         size = _wanted(goal, short)
-        values = host_values(w)[::-1]
+        w, v = interruptible(lambda: leading_eigh(total, size), 9.0 * short**3)
+        values = host_values(w)
         # Directions are resolved while their square is well above rounding in the square of the largest.
         unresolved = size < short and values[0] > 0 and values[size - 1] < 1e3 * eps_of(op.dtype) * values[0]
         if unresolved and op.spare_passes >= 2:
@@ -116,7 +117,7 @@ class GramEigh:
             note = "the Gram matrix did not resolve the directions asked for; tall QR was used"
             return dataclasses.replace(basis, notes=(*basis.notes, note))
         note = "the Gram matrix did not resolve all directions asked for, and max_passes left none for tall QR"
-        leading = cast(op.xp.flip(v, axis=1)[:, :size], getattr(op.xp, op.dtype.name))
+        leading = cast(v, getattr(op.xp, op.dtype.name))
         return _basis(op, space, leading, start, key, note if unresolved else "")
 
 
