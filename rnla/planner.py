@@ -318,14 +318,18 @@ def _repeated(part: BlockFinder) -> Adaptive:
 
 
 def _handover(op: Ledger, part: RangeFinder) -> int | None:
-    """Return the columns from which one more pass of the search costs as much as the full SVD, if it may be made."""
+    """Return the columns from which a search costs as much as the full SVD, if that may be made.
+
+    It factors the basis twice: where the tolerance is first met, and where columns to spare have made the rank small.
+    """
     m, n = op.shape
     if not isinstance(op.base, SupportsBlocks) or m * n * op.dtype.itemsize > _FULL_AT_MOST:
         return None
     whole, low, high = cost_of(op, FullSVD(), min(m, n)).seconds, 1, min(m, n)
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if cost_of(op, part, middle).seconds >= whole else (middle + 1, high)
+        search = cost_of(op, part, middle).seconds + cost_of(op, part, 3 * middle // 4).seconds
+        low, high = (low, middle) if search >= whole else (middle + 1, high)
     return low
 
 

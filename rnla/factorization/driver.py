@@ -203,7 +203,7 @@ def _find(op: Ledger, the_plan: Plan, key: Key, search: Search, resume: Resume |
         basis = best = the_plan.method.find(op, goal, key, the_plan.riders, best)
         if not search.limit <= basis.size < the_plan.limit or search.missing(basis) == 0:
             return basis
-        note = f"the tolerance needs more than {basis.size} columns: the full SVD, which is cheaper then, took over"
+        note = f"after {basis.size} columns the full SVD, which costs less for this tolerance, took over"
         whole = FullSVD(hermitian=search.request.hermitian).find(op, goal, key, the_plan.riders)
         return dataclasses.replace(whole, notes=(*basis.notes, note))
     except DeadlineReached as error:

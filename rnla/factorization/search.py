@@ -30,6 +30,7 @@ from rnla.rng import Key
 
 __all__ = ["CertifiesItself", "Factored", "HasCoordinates", "Problem", "Search", "Widens"]
 
+_LAST = 4  # blocks by which the columns that a tolerance will need are foreseen
 _SPARE_BLOCKS = 2  # of block Krylov beyond a rank
 
 
@@ -172,7 +173,7 @@ class Search:
         if basis.size < self._wanted:  # the last look knew of no smaller basis
             return self._with_room(basis, self._wanted - basis.size)
         if basis.size < self.plan.limit and self._surely_above(basis, tol):
-            return self._with_room(basis, self.plan.limit)
+            return 0 if self._hands_over(basis, tol) else self._with_room(basis, self.plan.limit)
         if self.request.norm == "spectral" and basis.size < self.plan.limit:
             # The error is at least about the smallest value found: no bound is worth its products before.
             self.factor(basis)
@@ -183,8 +184,8 @@ class Search:
         rank = smallest_rank(whole, self.values, tol)
         missing = self.plan.limit
         if rank is not None:
-            missing = max(0, rank + min(self._spare(rank), self.plan.limit - rank) - basis.size)
-            self._wanted = min(basis.size + missing, self.plan.limit)
+            missing = max(0, min(rank + self._spare(rank), max(self.limit, basis.size)) - basis.size)
+            self._wanted = basis.size + missing
         return self._with_room(basis, missing)
 
     def _spare(self, rank: int) -> int:
@@ -206,6 +207,27 @@ class Search:
         if not rest > (level * whole) ** 2:
             return False
         self.watch.error = math.sqrt(rest) / whole
+        return True
+
+    def _hands_over(self, basis: RangeBasis, tol: float) -> bool:
+        """Whether the full SVD takes over now: no block so far says that the tolerance is met before it would anyway.
+
+        A column to come is taken to find no more of A than those of the best of the last blocks; the first, random,
+        finds little and does not count.
+        """
+        magnitude, limit = self.op.measure(), self.limit
+        if magnitude is None or len(basis.blocks) <= _LAST or not basis.size < limit < self.plan.limit:
+            return False
+        squares = norms_of_columns(basis.image) ** 2
+        blocks = np.split(squares, np.cumsum(basis.blocks)[:-1])
+        best = max(float(block.mean()) for block in blocks[-_LAST:])
+        rest = magnitude.frobenius**2 * (1 - tol**2) - float(squares.sum())
+        if rest < (limit - basis.size) * best:
+            return False
+        self.limit = basis.size
+        if self._with_room(basis, self.plan.limit) == 0:  # it may not: the search goes on
+            self.limit = limit
+            return False
         return True
 
     def _with_room(self, basis: RangeBasis, missing: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import (
+    choice,
     eigenpairs,
     error_vs_passes,
     first_call,
@@ -56,6 +57,44 @@ def test_tolerance(tmp_path: Path) -> None:
     assert found["error"] <= 0.1
     assert found["optimal rank"] <= found["rank"] <= found["optimal rank"] + 4
     assert found["told by"]
+
+
+def test_choice(tmp_path: Path) -> None:
+    """The best is never slower than the default, and never worse in either of the two numbers."""
+    found = run(choice, tmp_path, "--small", "--case", "square", "--case", "skinny", "--case", "kernel")
+    assert set(found) == {
+        f"{case}{asked}"
+        for case in ("square-slow-float64", "skinny-slow-float64", "kernel-float64")
+        for asked in ("-rank=8", "-tol=0.1")
+    }
+    for row in found.values():
+        assert row["ratio"] >= 1
+        assert row["over"] == (row["ratio"] > choice.LIMIT)
+        assert all(best <= max(mine, 1e-11) for best, mine in zip(row["best errors"], row["errors"], strict=True))
+        assert len(row["curve"]) > 5
+    assert found["square-slow-float64-tol=0.1"]["errors"][1] == pytest.approx(51, abs=3)  # Eckart and Young: 51
+
+
+def test_a_fast_answer_that_is_worse_in_either_number_is_no_rival() -> None:
+    trial = choice.Trial(choice.make(("square", "slow", "float64", {"rank": 8}), True), {"rank": 8})
+    assert trial.no_worse((1e-3, 1e-4), (1e-3, 1e-4))
+    assert not trial.no_worse((1e-4, 1.1e-4), (1e-3, 1e-4))
+    assert not trial.no_worse((1.1e-3, 1e-5), (1e-3, 1e-4))
+    assert trial.no_worse((1e-15, 1e-15), (0.0, 0.0))  # rounding
+
+
+def test_methods_are_tried_along_ladders_of_more_work() -> None:
+    for shape, asked in (((4000, 4000), {"rank": 50}), ((300, 150), {"tol": 0.1})):
+        ladders = list(choice.ladders(shape, True, asked))
+        names = {name for ladder in ladders for name, _ in ladder}
+        assert {"FullSVD", "GramQB"} <= names
+        assert ("GramEigh" in names) == (min(shape) < 4000)
+        for ladder in ladders:
+            methods = [choice.method_of(*rung) for rung in ladder]
+            assert None not in methods
+            if "rank" in asked and hasattr(methods[0], "size_for"):
+                work = [method.size_for(50) * (1 + getattr(method, "power_iterations", 0)) for method in methods]
+                assert work == sorted(work)
 
 
 def test_kernel_matrix(tmp_path: Path) -> None:
