@@ -1,7 +1,7 @@
 """Where the time of a call goes, stage by stage, measured by wrapping the library's own functions.
 
     python -m benchmarks.breakdown [--case square] [--spectrum slow] [--rank 50] [--dtype float64]
-                                   [--method BlockKrylov --block-size 24 --depth 6] [--kernels plain] [--threads 2]
+                                   [--method block_krylov --block-size 24 --depth 6] [--kernels plain] [--threads 2]
 
 Each function of a stage is replaced, wherever the library refers to it, by one that keeps the time; time in a stage
 that is called from another is counted once: products with A are products whoever asks for them, whatever

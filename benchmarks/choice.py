@@ -11,8 +11,9 @@ S3. The default and its three fastest rivals take turns.  The figure of a case i
     fastest of all, each the least of its rounds: 1 where no rival is faster.
 
 A case is over where that is above 1.25: a rule of `rnla.planner` could have chosen better there.  Everybody runs on
-compiled kernels that are loaded before.  The methods are chosen by shape, dtype, structure and request, so the same
-default meets every spectrum, and what is best for one of them need not be for another.
+compiled kernels that are loaded before.  A plan is made by shape, dtype, structure and request, so the same default
+meets every spectrum, and what is best for one of them need not be for another.  The questions of the table take
+twenty minutes; one takes a minute at most.  Results go to build/benchmarks: choice-<question>.json.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ TABLE: tuple[Question, ...] = (
 
 def named(name: str, setting: Setting) -> str:
     """Return a method as it is written."""
-    return f"{name}({', '.join(f'{key}={value}' for key, value in setting.items())})"
+    texts = (f"{key}={named(*value) if key == 'part' else value}" for key, value in setting.items())
+    return f"{name}({', '.join(texts)})"
 
 
 def ladders(shape: tuple[int, int], dense: bool, asked: Setting) -> Iterator[list[tuple[str, Setting]]]:
@@ -264,7 +266,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             name = text_of(question)
             results[name] = measure(make(question, given.small), question[3], given.rounds)
             print(line(name, results[name]), flush=True)
-            machine.save("choice", results, given.out, given.threads)
+            machine.save(f"choice-{name}", results[name], given.out, given.threads)
     over = [name for name, row in results.items() if row["over"]]
     print(f"{len(results)} cases, {len(over)} over {LIMIT}: {', '.join(over) or 'none'}")
     return results

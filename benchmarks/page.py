@@ -91,6 +91,19 @@ def breakdown(found: dict[str, Found]) -> list[str]:
     return lines
 
 
+def choice(found: dict[str, Found]) -> list[str]:
+    """Return the default beside the fastest method that is no worse, case by case."""
+    known = {name[7:]: data["results"] for name, data in found.items() if name.startswith("choice-")}
+    head = ("matrix and request", "default", "ms", "its errors", "fastest no worse", "ms", "ratio")
+    lines = [_cells(*head), _cells(*["---"] * len(head))]
+    for name, row in known.items():
+        tolerance = "tol=" in name
+        errors = f"rank {row['errors'][1]:.0f}" if tolerance else ", ".join(f"{error:.0e}" for error in row["errors"])
+        mine = (row["plan"].removesuffix(", Gaussian test matrix"), f"{1e3 * row['seconds']:.0f}", errors)
+        lines.append(_cells(name, *mine, row["best"], f"{1e3 * row['best seconds']:.0f}", f"{row['ratio']:.2f}"))
+    return lines if known else []
+
+
 def eigenpairs(found: dict[str, Found]) -> list[str]:
     data = found.get("eigenpairs", {}).get("results", {})
     lines = [_cells("case", "peer", "ms", "its error", "ours", "ms", "error", "times faster"), _cells(*["---"] * 8)]
@@ -155,7 +168,7 @@ def first_call(found: dict[str, Found]) -> list[str]:
 
 PARTS: dict[str, Callable[[dict[str, Found]], list[str]]] = {
     part.__name__: part
-    for part in (speed, breakdown, eigenpairs, selection, tolerance, kernel_matrix, threads, first_call)
+    for part in (speed, choice, breakdown, eigenpairs, selection, tolerance, kernel_matrix, threads, first_call)
 }
 
 

@@ -16,6 +16,7 @@ from benchmarks import (
     first_call,
     kernel_matrix,
     orthonormalize,
+    page,
     selection,
     sketching,
     sparse,
@@ -61,12 +62,18 @@ def test_tolerance(tmp_path: Path) -> None:
 
 def test_choice(tmp_path: Path) -> None:
     """The best is never slower than the default, and never worse in either of the two numbers."""
-    found = run(choice, tmp_path, "--small", "--case", "square", "--case", "skinny", "--case", "kernel")
+    cases = [part for case in ("square", "skinny", "kernel") for part in ("--case", case)]
+    choice.main(["--small", "--rounds", "1", "--threads", "1", "--out", str(tmp_path), *cases])
+    read = {path.stem[7:]: json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("choice-*.json")}
+    found = {name: saved["results"] for name, saved in read.items()}
     assert set(found) == {
         f"{case}{asked}"
         for case in ("square-slow-float64", "skinny-slow-float64", "kernel-float64")
         for asked in ("-rank=8", "-tol=0.1")
     }
+    rows = page.choice({f"choice-{name}": saved for name, saved in read.items()})
+    assert len({row.count(" | ") for row in rows}) == 1
+    assert len(rows) == 2 + len(found)
     for row in found.values():
         assert row["ratio"] >= 1
         assert row["over"] == (row["ratio"] > choice.LIMIT)
