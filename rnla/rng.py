@@ -40,7 +40,7 @@ _LANES = 4  # words per Philox block
 _COUNTER_BITS = 256
 _WORD = (1 << 64) - 1
 _TILE = 1 << 13  # pairs of normals made at a time on the host
-_MANY = 1 << 17  # pairs of normals from which on the pool draws them, column by column
+_MANY = 1 << 14  # pairs of normals from which on the pool draws them, column by column
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

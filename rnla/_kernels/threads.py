@@ -45,8 +45,8 @@ def _executor(threads: int) -> ThreadPoolExecutor:
 def run(task: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[Any]:
     """Apply a task to every item on at most `threads` threads; results in the order of the items.
 
-    The caller waits in short steps, so that Ctrl-C is heard within one item; then, and after an
-    error, items that have not begun are dropped.
+    The caller works too, so that short work does not wait for a thread to wake.  Ctrl-C is heard within one item;
+    then, and after an error, items that have not begun are dropped.
     """
     workers = min(threads, len(items))
     if workers <= 1 or getattr(_inside, "worker", False):
@@ -71,16 +71,19 @@ def run(task: Callable[[Any], Any], items: Sequence[Any], threads: int) -> list[
             _inside.worker = False
 
     pool = _executor(threads)
-    futures: list[Future[None]] = [pool.submit(contextvars.copy_context().run, work) for _ in range(workers)]
+    futures: list[Future[None]] = [pool.submit(contextvars.copy_context().run, work) for _ in range(workers - 1)]
     try:
-        pending: Any = set(futures)
+        work()
+        # Who has not begun finds nothing left to do, and is not waited for.
+        pending: Any = {future for future in futures if not future.cancel()}
         while pending:
             _, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
     finally:
         stop.set()
-        wait(futures)
+        wait([future for future in futures if not future.cancel()])
     for future in futures:
-        future.result()
+        if not future.cancelled():
+            future.result()
     return results
 
 

@@ -27,6 +27,7 @@ _AHEAD = 32  # entries of A ahead of those at work that A^T Y fetches
 _STEP = 400  # rows of A at least to a task that has sums of its own
 _PARTS = 16
 _BY_COLUMNS = 2048  # columns from which on the tasks of A^T Y are ranges of them
+_WORTH_A_TASK = 4_000_000  # multiply-adds; a core takes 0.07 milliseconds for them
 _MAX_WORK = 2_000_000_000  # multiply-adds of a task: keeps it under a second, so that Ctrl-C is heard
 
 
@@ -71,16 +72,18 @@ def _ranges(length: int, parts: int, step: int = 8) -> list[slice]:
 
 
 def _tasks(work: int) -> int:
-    return max(1 if work < 4_000_000 else _PARTS, -(-work // _MAX_WORK))
+    """Return how many tasks so many multiply-adds are cut in: each is worth the waking of a thread."""
+    return max(1 << min(_PARTS, work // _WORTH_A_TASK or 1).bit_length() - 1, -(-work // _MAX_WORK))
 
 
 def _multiply(kernels: Any, a: _Rows, x: Array, out: Array, add: bool, threads: int) -> None:
     k, ldx, ldy = x.shape[1], _stride(x), _stride(out)
+    here, there = x.ctypes.data, out.ctypes.data
 
     def task(rows: slice) -> None:
         kernels.multiply(
             a.like, a.size, a.address + rows.start * a.stride * a.size, a.stride, rows.stop - rows.start, a.n,
-            x.ctypes.data, ldx, k, out.ctypes.data + rows.start * ldy * a.size, ldy, int(add), _ROWS, _DEPTH, 1,
+            here, ldx, k, there + rows.start * ldy * a.size, ldy, int(add), _ROWS, _DEPTH, 1,
         )  # fmt: skip
 
     run(task, _ranges(a.m, _tasks(a.m * a.n * k)), threads)
@@ -116,8 +119,7 @@ def _adjoint(kernels: Any, a: _Rows, y: Array, threads: int) -> Array:
 def _sums(a: _Rows, k: int) -> list[slice]:
     """Return the rows of each task that has sums of its own."""
     work = a.m * a.n * k
-    parts = 1 if work < 4_000_000 else max(1, min(_PARTS, a.m // _STEP))
-    return _ranges(a.m, max(parts, -(-work // _MAX_WORK)))
+    return _ranges(a.m, max(min(_tasks(work), a.m // _STEP), 1, -(-work // _MAX_WORK)))
 
 
 def _added(sums: Array, threads: int) -> Array:
@@ -142,7 +144,7 @@ def _normal(kernels: Any, a: _Rows, x: Array, y: Array, threads: int) -> Array:
         kernels.normal(
             a.like, a.size, a.address + rows.start * a.stride * a.size, a.stride, rows.stop - rows.start, a.n,
             x.ctypes.data, ldx, k, y.ctypes.data + rows.start * ldy * a.size, ldy, sums[i].ctypes.data, k,
-            group, _DEPTH, 0, 1,
+            group, _DEPTH, group * a.stride, 1,
         )  # fmt: skip
 
     run(task, range(len(ranges)), threads)
