@@ -21,6 +21,7 @@ __all__ = [
     "cholesky",
     "column_norms",
     "eigh",
+    "eigvalsh",
     "eps_of",
     "frobenius",
     "host_values",
@@ -183,6 +184,13 @@ def eigh(x: Any) -> tuple[Any, Any]:
         return zeros((0,), x, _real(xp, x.dtype)), x
     w, v = xp.linalg.eigh(x)
     return w, v
+
+
+def eigvalsh(x: Any) -> Any:
+    """Return the eigenvalues of a Hermitian array, ascending; only one triangle may be read."""
+    _gate(x, "eigvalsh")
+    xp = namespace_of(x)
+    return xp.linalg.eigvalsh(x) if x.shape[0] else zeros((0,), x, _real(xp, x.dtype))
 
 
 def cholesky(x: Any) -> Any | None:

@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from rnla._xp.linalg import host_values
+from rnla._kernels.threads import interruptible
+from rnla._xp.linalg import eigvalsh, host_values
 from rnla.capability import Capability
 from rnla.config import get_config
 from rnla.cost_model import passes_of_block
@@ -21,6 +22,7 @@ from rnla.error.residual import identity_floor
 from rnla.error.spectral import SPECTRAL_PASSES
 from rnla.iterate import Watch
 from rnla.operators.ledger import Ledger
+from rnla.orth.cholesky_qr import gram
 from rnla.planner import Plan, bytes_of
 from rnla.rangefinder import Adaptive, BlockKrylov, FullSVD, SubspaceIteration
 from rnla.rangefinder.growing import norms_of_columns
@@ -31,6 +33,7 @@ from rnla.rng import Key
 __all__ = ["CertifiesItself", "Factored", "HasCoordinates", "Problem", "Search", "Widens"]
 
 _LAST = 4  # blocks by which the columns that a tolerance will need are foreseen
+_WORTH_VALUES = 256  # columns from which on singular values alone cost much less than factors
 _SPARE_BLOCKS = 2  # of block Krylov beyond a rank
 
 
@@ -173,7 +176,13 @@ class Search:
         if basis.size < self._wanted:  # the last look knew of no smaller basis
             return self._with_room(basis, self._wanted - basis.size)
         if basis.size < self.plan.limit and self._surely_above(basis, tol):
-            return 0 if self._hands_over(basis, tol) else self._with_room(basis, self.plan.limit)
+            over = self._is_foreseen(basis, tol) and self._hands_over(basis)
+            return 0 if over else self._with_room(basis, self.plan.limit)
+        if self._wanted == 0 and basis.size >= _WORTH_VALUES:
+            self._wanted = self._foreseen_size(basis, tol)
+            if self._wanted > basis.size:
+                over = self._wanted > self.limit and self._hands_over(basis)
+                return 0 if over else self._with_room(basis, self._wanted - basis.size)
         if self.request.norm == "spectral" and basis.size < self.plan.limit:
             # The error is at least about the smallest value found: no bound is worth its products before.
             self.factor(basis)
@@ -184,9 +193,27 @@ class Search:
         rank = smallest_rank(whole, self.values, tol)
         missing = self.plan.limit
         if rank is not None:
-            missing = max(0, min(rank + self._spare(rank), max(self.limit, basis.size)) - basis.size)
+            missing = max(0, min(rank + self._spare(rank), self.plan.limit) - basis.size)
             self._wanted = basis.size + missing
+            if self._wanted > max(self.limit, basis.size) and self._hands_over(basis):
+                return 0
         return self._with_room(basis, missing)
+
+    def _foreseen_size(self, basis: RangeBasis, tol: float) -> int:
+        """Return the columns that make the rank small, by singular values alone; 0 where these do not say.
+
+        Those of the image are found from its Gram matrix, at a fraction of what the factors cost.
+        """
+        magnitude = self.op.measure()
+        if self.request.norm != "fro" or magnitude is None or isinstance(self.problem, CertifiesItself):
+            return 0
+        total = gram(basis.image)
+        values = host_values(interruptible(lambda: eigvalsh(total), 1.5 * basis.size**3))
+        allowed = (tol * magnitude.frobenius) ** 2 - (magnitude.frobenius**2 - float(values.sum()))
+        if allowed <= 0:
+            return 0
+        rank = basis.size - int(np.count_nonzero(np.cumsum(values.clip(min=0.0)) <= allowed))
+        return min(rank + self._spare(rank), self.plan.limit)
 
     def _spare(self, rank: int) -> int:
         """Return the columns beyond a rank from which on more of them hardly make it smaller."""
@@ -209,26 +236,31 @@ class Search:
         self.watch.error = math.sqrt(rest) / whole
         return True
 
-    def _hands_over(self, basis: RangeBasis, tol: float) -> bool:
-        """Whether the full SVD takes over now: no block so far says that the tolerance is met before it would anyway.
+    def _is_foreseen(self, basis: RangeBasis, tol: float) -> bool:
+        """Whether the full SVD will take over: no block so far says that the tolerance is met before.
 
         A column to come is taken to find no more of A than those of the best of the last blocks; the first, random,
         finds little and does not count.
         """
-        magnitude, limit = self.op.measure(), self.limit
-        if magnitude is None or len(basis.blocks) <= _LAST or not basis.size < limit < self.plan.limit:
+        magnitude = self.op.measure()
+        if magnitude is None or len(basis.blocks) <= _LAST or self.limit >= self.plan.limit:
             return False
         squares = norms_of_columns(basis.image) ** 2
         blocks = np.split(squares, np.cumsum(basis.blocks)[:-1])
         best = max(float(block.mean()) for block in blocks[-_LAST:])
         rest = magnitude.frobenius**2 * (1 - tol**2) - float(squares.sum())
-        if rest < (limit - basis.size) * best:
+        return rest >= (self.limit - basis.size) * best
+
+    def _hands_over(self, basis: RangeBasis) -> bool:
+        """Let the full SVD take over now, if it may."""
+        limit = self.limit
+        if not basis.size < limit < self.plan.limit:
             return False
         self.limit = basis.size
-        if self._with_room(basis, self.plan.limit) == 0:  # it may not: the search goes on
-            self.limit = limit
-            return False
-        return True
+        if self._with_room(basis, self.plan.limit) > 0:
+            return True
+        self.limit = limit  # the search goes on
+        return False
 
     def _with_room(self, basis: RangeBasis, missing: int) -> int:
         """Return how many columns are missing, or 0 where passes or memory forbid the next step for them."""

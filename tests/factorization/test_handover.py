@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 import rnla
 from benchmarks.cases import dense
+from rnla.factorization.search import Search
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.planner import make_plan
@@ -62,16 +64,17 @@ def test_where_the_full_svd_has_no_room_the_search_goes_on() -> None:
     assert not any("full SVD" in note for note in result.report.notes)
 
 
-def test_an_answer_that_is_certified_is_not_given_up_for_the_full_svd() -> None:
-    """Columns to spare would pass the place where the full SVD takes over; the tolerance itself does not."""
+def test_columns_to_spare_that_pass_the_place_are_not_looked_for() -> None:
+    """The tolerance is met before, at a rank that is not small: the full SVD, which gives the smallest, follows."""
     matrix = dense(N, N, "slow")
-    plan = rnla.plan(matrix.A, tol=0.02)
-    assert plan.handover is not None
+    handover = rnla.plan(matrix.A, tol=0.02).handover
+    assert handover is not None
     tails = np.sqrt(np.cumsum((matrix.s**2)[::-1])[::-1]) / matrix.norm
-    tol = float(tails[int(0.75 * plan.handover)])
+    tol = float(tails[int(0.75 * handover)])
     result = rnla.svd(matrix.A, tol=tol, rng=0)
-    assert result.report.size <= plan.handover
-    assert result.error.value <= tol
+    (note,) = [note for note in result.report.notes if "full SVD" in note]
+    assert int(note.split()[1]) < handover
+    assert result.rank == least_rank(matrix.s, tol)
 
 
 def test_the_place_is_where_a_search_costs_the_full_svd() -> None:
@@ -83,3 +86,26 @@ def test_the_place_is_where_a_search_costs_the_full_svd() -> None:
     assert plan.handover is not None
     assert N // 4 < plan.handover < N
     assert make_plan(op, dataclasses.replace(request, part=Adaptive())).handover is None
+
+
+@pytest.mark.parametrize(("spectrum", "tol"), [("slow", 0.03), ("fast", 1e-4)])
+def test_singular_values_alone_say_how_many_columns_make_the_rank_small(
+    spectrum: str, tol: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The basis is factored once, at the size that two looks at the whole factors would have led to."""
+    matrix, sizes = dense(900, 900, spectrum), []
+    factor = Search.factor
+
+    def counted(search: Search, basis: Any) -> None:
+        sizes.append(basis.size)
+        factor(search, basis)
+
+    monkeypatch.setattr(Search, "factor", counted)
+    result = rnla.svd(matrix.A, tol=tol, rng=0)
+    assert set(sizes) == {result.report.size}
+    sizes.clear()
+    monkeypatch.setattr("rnla.factorization.search._WORTH_VALUES", 10**9)
+    plain = rnla.svd(matrix.A, tol=tol, rng=0)
+    assert len(set(sizes)) == 2
+    assert plain.report.size == result.report.size
+    assert np.array_equal(plain.s, result.s)
