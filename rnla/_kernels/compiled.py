@@ -100,10 +100,10 @@ def using(setting: str, families: Sequence[str], dtype: Any, *, flops: float = m
     if _chosen.get() is not None:  # inside another call, whose choice stands
         yield
         return
-    units = [(name, _real(dtype)) for name in families]
     if setting == "compiled":
-        load(units)
+        load([(name, _real(dtype)) for name in families])
     elif setting == "auto" and _worth_it(flops):
+        units = [(name, _real(dtype)) for name in families]
         _request(units)
         _be_patient(units)
     ready = {} if setting == "plain" else dict(_ready)
@@ -135,8 +135,10 @@ def load(units: Sequence[Unit]) -> None:
 
 def described(families: Sequence[str], dtype: Any) -> str:
     """Return what the call at hand works with, for its report."""
-    units = [(name, _real(dtype)) for name in families]
-    chosen = _chosen.get() or {}
+    chosen = _chosen.get()
+    if not chosen and not _failed and not _wanted and _has_numba():
+        return "plain"
+    units, chosen = [(name, _real(dtype)) for name in families], chosen or {}
     used = [unit for unit in units if unit in chosen]
     broken = [f"{unit[0]} kernels cannot be compiled here: {_failed[unit]}" for unit in units if unit in _failed]
     if used:

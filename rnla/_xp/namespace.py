@@ -85,6 +85,8 @@ def device_of(x: Any) -> Any:
 
 def backend_name(xp: Any) -> str:
     """Return the name under which reports and messages speak of a namespace."""
+    if xp is np:
+        return "numpy"
     name = getattr(xp, "__name__", str(xp))
     return str(name).removeprefix("array_api_compat.").partition(".")[0]
 

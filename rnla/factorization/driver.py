@@ -191,7 +191,10 @@ def _room_for_twice(op: Ledger, the_plan: Plan, basis: RangeBasis) -> bool:
 
 def _find(op: Ledger, the_plan: Plan, key: Key, search: Search, resume: Resume | None) -> RangeBasis:
     """Return the basis; when the deadline passes, the error carries the largest one that was there."""
-    op.measure()
+    begins_fused = getattr(the_plan.method, "begins_fused", None)
+    rides = resume is None and op.measures_itself and begins_fused is not None
+    if not (rides and begins_fused(op, the_plan.size or 0)):  # else the first product tells the norm
+        op.measure()
     if resume is not None:
         op.adopt_scale(resume.exponent)
         require_same_matrix(op, resume)
@@ -219,11 +222,14 @@ def _assemble(A: Any, found: Located, request: Request, key: Key, problem: Drive
     rank, status = search.pick()
     if found.message:
         status = Status.DEADLINE
-    error = unscaled_error(truncated_error(whole, search.values, rank), op.exponent)
+    values, basis = search.values, search.basis
+    error = unscaled_error(truncated_error(whole, values, rank), op.exponent)
     report = report_of(A, found, key, rank, search.factored.parts[0])
     magnitude = op.measure()
+    if basis.factors is not None:
+        basis = dataclasses.replace(basis, factors=None)
     resume = Resume(
-        name=problem.name, basis=dataclasses.replace(search.basis, factors=None), singular_values=search.values,
+        name=problem.name, basis=basis, singular_values=values,
         exponent=op.exponent, frobenius=math.nan if magnitude is None else magnitude.frobenius,
         method=FullSVD() if search.basis.factors is not None else found.plan.method,
         request={"rank": request.rank, "tol": request.tol, "norm": request.norm, **problem.asked()}, seed=key.seed,
@@ -250,7 +256,7 @@ def report_of(A: Any, found: Located, key: Key, rank: int, out: Any, notes: tupl
         dtype_path=_dtype_path(A, op, out),
         backend=backend_name(op.xp),
         device="" if op.device is None else str(op.device),
-        copies=tuple(dict.fromkeys(getattr(op.base, "copies", ()))),
+        copies=tuple(dict.fromkeys(copies)) if (copies := getattr(op.base, "copies", ())) else (),
         numerical_rank=min(rank, numerical),
         deterministic=is_numpy(op.xp),
         seconds=time.perf_counter() - found.started,
@@ -288,19 +294,23 @@ def numerical_rank(values: np.ndarray[Any, Any], op: Ledger) -> int:
     Sums over the long side are coherent for matrices such as one of ones, so rounding grows with its root; but
     single precision on the host sums over it in double, and there at most 4 eps were measured, up to 2e5 rows.
     """
-    top = float(values.max(initial=0.0))
+    top = float(values[0]) if len(values) else 0.0
     if top == 0:
         return 0
-    short, long = (math.sqrt(side) for side in sorted(op.shape))
+    short, long = math.sqrt(min(op.shape)), math.sqrt(max(op.shape))
     eps = eps_of(op.dtype)
     level = max(2.0, short) * eps if is_numpy(op.xp) else long * eps
     level = 4 * max(level, long * eps_of(np.float64))
+    if values[-1] > level * top:
+        return len(values)
     return int(np.count_nonzero(values > level * top))
 
 
 def _dtype_path(A: Any, op: Ledger, out: Any) -> str:
     # A path or a list has no dtype of its own; the array that was found in it has.
     source = A if hasattr(A, "dtype") else getattr(op.base, "_array", getattr(op.base, "_source", op))
+    if source.dtype is op.dtype is out.dtype:  # NumPy keeps one object for each
+        return _name_of(op.dtype)
     names = [_name_of(dtype) for dtype in (source.dtype, op.dtype, out.dtype)]
     return " -> ".join(name for name, before in zip(names, ["", *names[:2]], strict=True) if name != before)
 

@@ -55,6 +55,8 @@ def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
     if 0 in u.shape or 0 in vh.shape:
         return u, vh
     xp = namespace_of(u)
+    if is_numpy(xp) and u.ndim == 2 and u.dtype.kind == vh.dtype.kind == "f":
+        return _with_real_signs(u, vh)
     v = xp.conj(vh.mT) if is_complex(vh.dtype) else vh.mT
     m, n = int(u.shape[-2]), int(v.shape[-2])
     if m == n:
@@ -65,6 +67,19 @@ def fix_signs(u: Any, vh: Any) -> tuple[Any, Any]:
     phase = _phases(pivot)
     back = xp.conj(phase) if is_complex(phase.dtype) else phase
     return u * back[..., None, :], vh * phase[..., :, None]
+
+
+def _with_real_signs(u: np.ndarray[Any, Any], vh: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Return the same for real NumPy matrices, in fewer calls."""
+    m, n = len(u), vh.shape[1]
+    if m == n:
+        (pivot, tu), (pv, tv) = _pivot(u), _pivot(vh.T)
+        pivot = np.where(tv > tu * (1 + math.sqrt(eps_of(u.dtype))), pv, pivot)
+    else:
+        pivot = _pivot(u if m < n else vh.T)[0]
+    sign = np.copysign(pivot.dtype.type(1), pivot)
+    sign[pivot == 0] = 1
+    return u * sign, vh * sign[:, None]
 
 
 def _phases(pivot: Any) -> Any:

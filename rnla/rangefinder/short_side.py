@@ -41,6 +41,8 @@ from rnla.rng import Key
 
 __all__ = ["GramEigh", "TallQR"]
 
+_SMALL = 1 << 25  # multiply-adds that one call of BLAS makes before threads have shared them out
+
 
 def _fold(op: Ledger, space: str, method: str, step: Callable[[Any, Any], Any]) -> Any:
     """Reduce the blocks of the long side, each with the short side as its columns."""
@@ -77,6 +79,9 @@ def _gram(op: Ledger, space: str, short: int) -> Any:
         return times_power_of_two(known, -2 * op.exponent)
 
     def add(total: Any, block: Any) -> Any:
+        if isinstance(block, np.ndarray) and len(block) == max(op.shape) and block.size * short <= _SMALL:
+            wide = np.asarray(block, dtype=np.complex128 if block.dtype.kind == "c" else np.float64)
+            return adjoint(wide) @ wide
         if not isinstance(block, np.ndarray) or not has_contiguous_rows(block):
             term = gram(block)
             return term if total is None else total + term

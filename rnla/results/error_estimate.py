@@ -118,13 +118,20 @@ def errors_of_ranks(residual: float, s: np.ndarray[Any, Any], norm: str, cut: st
     return errors
 
 
-def _with_dropped(residual: float, dropped: np.ndarray[Any, Any], norm: str, cut: str) -> float:
-    """Return the first of `errors_of_ranks`, the error without any of the values, to the bit but in fewer calls."""
-    if norm != "fro" or cut == "sum" or not math.isfinite(residual):
-        return float(errors_of_ranks(residual, dropped, norm, cut)[0])
-    scale = max(residual, float(dropped.max())) or 1.0  # squares stay in range
-    squares = float(((dropped[::-1] / scale) ** 2).cumsum()[-1])
-    return scale * math.sqrt((residual / scale) ** 2 + squares)
+def _with_dropped(residuals: tuple[float, ...], dropped: np.ndarray[Any, Any], norm: str, cut: str) -> list[float]:
+    """Return the first of `errors_of_ranks` for each residual, the error without any of the values.
+
+    To the bit, but in fewer calls.
+    """
+    if norm != "fro" or cut == "sum" or not all(map(math.isfinite, residuals)):
+        return [float(errors_of_ranks(residual, dropped, norm, cut)[0]) for residual in residuals]
+    top, errors, before, squares = float(dropped.max()), [], 0.0, 0.0
+    for residual in residuals:
+        scale = max(residual, top) or 1.0  # squares stay in range
+        if scale != before:
+            before, squares = scale, float(((dropped[::-1] / scale) ** 2).cumsum()[-1])
+        errors.append(scale * math.sqrt((residual / scale) ** 2 + squares))
+    return errors
 
 
 def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> ErrorEstimate:
@@ -140,8 +147,8 @@ def truncated_error(error: ErrorEstimate, s: np.ndarray[Any, Any], k: int) -> Er
     start, above = error.absolute, error.upper * error.norm_of_A
     if error.norm == "spectral" and error.cut != "sum":
         start, above = error.residual, error.residual_upper
-    absolute = _with_dropped(start, dropped, error.norm, error.cut)
-    upper = _with_dropped(above, dropped, error.norm, error.cut) / error.norm_of_A
+    absolute, upper = _with_dropped((start, above), dropped, error.norm, error.cut)
+    upper /= error.norm_of_A
     if error.cut == "sum" and error.upper * error.norm_of_A > error.residual_upper > 0:
         # The bound divides by the least that an estimated norm of A can be; so must what is dropped.
         upper = error.upper + (upper - error.upper) * error.upper * error.norm_of_A / error.residual_upper
