@@ -1,8 +1,14 @@
-"""How far a real matrix is from being symmetric: what `rnla.operators.hermitian` looks at, compiled.
+"""Hermitian matrices: how far a real one is from being symmetric, and products that read half of one, compiled.
 
-Squares of as many rows as a vector register has numbers are compared with their mirror images, which are transposed
-in registers; what is left over at the end of the matrix is compared entry by entry.  Arrays come as addresses and
-strides in entries; everything works serially and without the GIL.  `like` is a zero of the entries' type.
+The look (`rnla.operators.hermitian`): squares of as many rows as a vector register has numbers are compared with their
+mirror images, which are transposed in registers; what is left over at the end of the matrix is compared entry by
+entry.  The squares are summed on the way.
+
+The product (`symmetric_products`): a group of rows, from the diagonal to the right end, is multiplied tile by tile with
+the rows of X under it, and, its transpose, with the rows of X beside it, while the tile stands in the cache.
+
+Arrays come as addresses and strides in entries; everything works serially and without the GIL.  `like` is a zero of
+the entries' type.
 """
 
 from __future__ import annotations
@@ -14,34 +20,35 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from rnla._kernels.microkernel import VECTOR_BYTES, at
+from rnla._kernels.microkernel import VECTOR_BYTES, at, declared
+from rnla._kernels.products_numba import _block
 
-__all__ = ["VECTOR_BYTES", "asymmetry", "warm"]
+__all__ = ["VECTOR_BYTES", "added", "asymmetry", "mirrored", "warm"]
 
 _TILE = 256  # rows and columns of the tiles that are compared: long runs, and both stay in the second cache
 
 
 @intrinsic
-def _square(typing_context: Any, a: Any, b: Any, lda: Any, worst: Any, top: Any) -> Any:
-    """Raise the numbers at `worst` to |a_ij - b_ji| and those at `top` to |a_ij|, for one square of full registers."""
-    del typing_context, b, lda, worst, top
+def _square(typing_context: Any, a: Any, b: Any, lda: Any, both: Any, out: Any) -> Any:
+    """Look at one square of full registers: |a_ij - b_ji|, |a_ij|, and the squares of a_ij, and of b_ij if `both`.
+
+    `out` holds a register of the largest differences, one of the largest moduli, and one of sums of squares.
+    """
+    del typing_context, b, lda, both, out
     kind = a.dtype
     size = kind.bitwidth // 8
     lanes = VECTOR_BYTES // size
-    signature = types.void(a, a, types.int64, a, a)
+    signature = types.void(a, a, types.int64, a.dtype, a)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         del signature
-        a, b, lda, worst, top = arguments
+        a, b, lda, both, out = arguments
         vector = ir.VectorType(ir.DoubleType() if size == 8 else ir.FloatType(), lanes)
 
         def function(name: str, count: int) -> Any:
-            full = f"llvm.{name}.v{lanes}f{8 * size}"
-            found = builder.module.globals.get(full)
-            kind = ir.FunctionType(vector, [vector] * count)
-            return ir.Function(builder.module, kind, full) if found is None else found
+            return declared(builder.module, f"llvm.{name}.v{lanes}f{8 * size}", vector, [vector] * count)
 
-        modulus, larger = function("fabs", 1), function("maxnum", 2)
+        modulus, larger, fma = function("fabs", 1), function("maxnum", 2), function("fma", 3)
 
         def place(pointer: Any) -> Any:
             return builder.bitcast(pointer, vector.as_pointer())
@@ -59,6 +66,12 @@ def _square(typing_context: Any, a: Any, b: Any, lda: Any, worst: Any, top: Any)
             return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), lanes), order))
 
         mirror, half = rows_of(b), 1
+        targets = [builder.gep(out, [ir.Constant(ir.IntType(64), i * lanes)]) for i in range(3)]
+        gap, most, total = (load(target) for target in targets)
+        lone = builder.insert_element(ir.Constant(vector, ir.Undefined), both, ir.Constant(ir.IntType(32), 0))
+        factor = mixed(lone, lone, [0] * lanes)
+        for value in mirror:
+            total = builder.call(fma, [builder.fmul(value, factor), value, total])
         while half < lanes:  # swap the off-diagonal blocks of ever larger squares
             for r in range(lanes):
                 if r & half == 0:
@@ -66,43 +79,95 @@ def _square(typing_context: Any, a: Any, b: Any, lda: Any, worst: Any, top: Any)
                     mirror[r] = mixed(x, y, [lanes + c - half if c & half else c for c in range(lanes)])
                     mirror[r + half] = mixed(x, y, [lanes + c if c & half else c + half for c in range(lanes)])
             half *= 2
-        gap, most = load(worst), load(top)
         for value, other in zip(rows_of(a), mirror, strict=True):
             gap = builder.call(larger, [gap, builder.call(modulus, [builder.fsub(value, other)])])
             most = builder.call(larger, [most, builder.call(modulus, [value])])
-        for value, pointer in ((gap, worst), (most, top)):
-            builder.store(value, place(pointer)).align = size
+            total = builder.call(fma, [value, value, total])
+        for value, target in zip((gap, most, total), targets, strict=True):
+            builder.store(value, place(target)).align = size
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @njit(nogil=True, cache=True)
-def asymmetry(like: Any, size: Any, a: Any, lda: Any, first: Any, stop: Any, n: Any, out: Any) -> None:
+def asymmetry(like: Any, size: Any, a: Any, lda: Any, first: Any, stop: Any, n: Any, out: Any, squares: Any) -> None:
     """Raise `out` to the largest |a_ij - a_ji|, and to the largest |a_ij|, of the rows from `first` to `stop`.
 
     Of these rows the entries on and right of the diagonal, of n columns; `first` is a multiple of a register's lanes.
-    `out` holds the former in its first VECTOR_BYTES bytes, the latter in as many after them, lane by lane.
+    `out` holds the former in its first VECTOR_BYTES bytes, the latter in as many after them, lane by lane, and has
+    room for as many more.  To the number at `squares`, of type float64, the squares of these entries and of their
+    mirror images are added.
     """
     lanes = VECTOR_BYTES // size
-    worst, top = at(like, out, 0), at(like, out, lanes)
-    entries = at(like, a, 0)
+    lane, sums, total = at(like, out, 0), at(like, out, 2 * lanes), at(np.float64(0), squares, 0)
+    entries, one = at(like, a, 0), type(like)(1)
     for i in range(first, stop, _TILE):
         below = min(i + _TILE, stop)
         for j in range(i, n, _TILE):
             end = min(j + _TILE, n)
+            both = one if j > i else like
             whole_rows, whole_columns = i + (below - i) // lanes * lanes, j + (end - j) // lanes * lanes
             for p in range(i, whole_rows, lanes):
+                for e in range(lanes):
+                    sums[e] = like
                 for q in range(j, whole_columns, lanes):
-                    _square(at(like, a, p * lda + q), at(like, a, q * lda + p), lda, worst, top)
+                    _square(at(like, a, p * lda + q), at(like, a, q * lda + p), lda, both, lane)
+                for e in range(lanes):  # few terms have come together in single precision
+                    total[0] += sums[e]
             for p in range(i, below):
                 for q in range(whole_columns if p < whole_rows else j, end):
-                    entry = entries[p * lda + q]
-                    worst[0] = max(worst[0], abs(entry - entries[q * lda + p]))
-                    top[0] = max(top[0], abs(entry))
+                    entry, image = entries[p * lda + q], entries[q * lda + p]
+                    lane[0] = max(lane[0], abs(entry - image))
+                    lane[lanes] = max(lane[lanes], abs(entry))
+                    total[0] += np.float64(entry) * np.float64(entry)
+                    if j > i:
+                        total[0] += np.float64(image) * np.float64(image)
+
+
+@njit(nogil=True, cache=True)
+def mirrored(like: Any, size: Any, a: Any, lda: Any, first: Any, stop: Any, n: Any, pair: Any, x: Any, ldx: Any,
+             v: Any, ldv: Any, k: Any, y: Any, ldy: Any, z: Any, ldz: Any, rows: Any, depth: Any, before: Any,
+             ahead: Any, one: Any) -> None:  # fmt: skip
+    """Set rows `first` to `stop` of Y to A X on and right of the diagonal, and Z to A^T V right of their squares.
+
+    `pair` is 1, or 2 where a complex matrix is seen as a real one of twice as many columns, `n`: then X has two rows
+    to each row of V.  Z begins with the row of the first column behind the first group of `rows` rows.  `before` and
+    `ahead` are how many entries ahead of those at work are fetched in the two products.
+    """
+    base = min(first + rows, stop) * pair
+    for i in range(first, stop, rows):
+        end = min(i + rows, stop)
+        for p in range(i * pair, n, depth):
+            pp = min(depth, n - p)
+            tile = a + (i * lda + p) * size
+            _block(like, size, tile, lda, one, end - i, pp, x + p * ldx * size, ldx, y + i * ldy * size, ldy, k,
+                   0 if p == i * pair else 1, before)  # fmt: skip
+            q = max(p, end * pair)
+            if q < p + pp:
+                _block(like, size, tile + (q - p) * size, one, lda, p + pp - q, end - i, v + i * ldv * size, ldv,
+                       z + (q - base) * ldz * size, ldz, k, 0 if i == first else 1, ahead)  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def added(like: Any, out: Any, terms: Any, starts: Any, parts: Any, first: Any, stop: Any, k: Any) -> None:
+    """Add to the rows `first` to `stop` of `out`, of `k` entries each, those of each term, which begins at some row.
+
+    `terms` and `starts` are the addresses of as many 64-bit integers: where the terms lie, and their first rows.
+    """
+    where, begin, total = at(np.int64(0), terms, 0), at(np.int64(0), starts, 0), at(like, out, 0)
+    for t in range(parts):
+        low = max(first, begin[t])
+        term = at(like, where[t], -begin[t] * k)
+        for e in range(low * k, stop * k):
+            total[e] += term[e]
 
 
 def warm(dtype: Any) -> None:
     """Compile for one real dtype, or load what was compiled before."""
-    a, out = np.zeros((1, 1), dtype), np.zeros(2 * VECTOR_BYTES // dtype.itemsize, dtype)
-    asymmetry(dtype.type(0), dtype.itemsize, a.ctypes.data, 1, 0, 1, 1, out.ctypes.data)
+    like, size = dtype.type(0), dtype.itemsize
+    a, out, total = np.zeros((1, 1), dtype), np.zeros(3 * VECTOR_BYTES // size, dtype), np.zeros(1)
+    here, where = a.ctypes.data, np.zeros(1, np.int64).ctypes.data
+    asymmetry(like, size, here, 1, 0, 1, 1, out.ctypes.data, total.ctypes.data)
+    mirrored(like, size, here, 1, 0, 1, 1, 1, here, 1, here, 1, 1, here, 1, here, 1, 8, 8, 0, 0, 1)
+    added(like, here, where, where, 0, 0, 1, 1)

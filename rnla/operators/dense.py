@@ -49,7 +49,7 @@ class Dense:
         """Return A X."""
         if is_numpy(self.xp):
             return products.product(self._array, x, self.dtype, get_config().threads)
-        if self._native:
+        if self.native:
             return self.xp.matmul(self._array, x)
         return self.xp.concat([self.xp.matmul(self._tile(rows), x) for rows in self._tiles()], axis=0)
 
@@ -63,7 +63,7 @@ class Dense:
         return self._transposed_product(y)
 
     def _transposed_product(self, y: Any) -> Any:
-        if self._native:
+        if self.native:
             return self.xp.matmul(self._array.mT, y)
         total = None
         for rows in self._tiles():
@@ -72,7 +72,7 @@ class Dense:
         return total
 
     @property
-    def _native(self) -> bool:
+    def native(self) -> bool:
         """Whether the array is in the compute dtype, so that its library multiplies it as it is."""
         return bool(self._array.dtype == getattr(self.xp, self.dtype.name))
 
@@ -128,6 +128,10 @@ class Dense:
             self._magnitude = scan.magnitude()
         return self._magnitude
 
+    def remember(self, magnitude: Magnitude) -> None:
+        """Take for known what `measure` would find."""
+        self._magnitude = magnitude
+
     def _tiles(self) -> list[slice]:
         m, n = self.shape
         return even_ranges(m, max(1, math.ceil(m * n * self.dtype.itemsize / self._tile_bytes))) if m else []
@@ -135,7 +139,7 @@ class Dense:
     @property
     def _tile_bytes(self) -> int:
         """Bytes of a tile at most; where tiles are converted copies, they are charged to the budget."""
-        if self._native:
+        if self.native:
             return _TILE_BYTES if is_numpy(self.xp) else _DEVICE_TILE_BYTES
         on_host = is_numpy(self.xp) or "cpu" in str(self.device).lower()
         return max(1, min(_TILE_BYTES if on_host else _DEVICE_TILE_BYTES, get_config().budget() // _SHARE))

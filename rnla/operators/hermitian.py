@@ -1,10 +1,10 @@
 """Whether a matrix is Hermitian, found out before it is worked on.
 
 S1. It must be square.
-S2. A matrix in memory is read once, block against block: the largest abs(a_ij - conj(a_ji)), and its place.
-    Counted as a scan.  Real NumPy arrays by compiled kernels where there are any; complex ones and those of other
-    libraries by the plain twin, which also finds the place where the kernels saw a deviation.  A sparse matrix too
-    large for a transposed copy in a share of the memory budget: S3.
+S2. A matrix in memory is read once, block against block: the largest abs(a_ij - conj(a_ji)), and its place; and, of
+    a dense one, its norm.  Counted as a scan.  Real NumPy arrays by compiled kernels where there are any; complex
+    ones and those of other libraries by the plain twin, which also finds the place where the kernels saw a
+    deviation.  A sparse matrix too large for a transposed copy in a share of the memory budget: S3.
 S3. An operator is multiplied only; what is needed of its adjoint is taken to be itself, so that the adjoint test
     of the range finders, <A g, h> = <g, A h>, tests just this, and no ``rmatmat`` need be there.
 S4. Data out of core are not read once more for it: the drivers look at X^H A X of the basis X instead.
@@ -25,6 +25,7 @@ import numpy as np
 
 from rnla._kernels import compiled
 from rnla._kernels.products import has_contiguous_rows, readable_in_place
+from rnla._kernels.symmetric_products import FAMILY
 from rnla._kernels.threads import run
 from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values
 from rnla._xp.namespace import is_numpy, namespace_of
@@ -35,7 +36,9 @@ from rnla.operators.dense import Dense
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import LinearOperator
+from rnla.operators.scan import BlockScan
 from rnla.operators.sparse import Sparse
+from rnla.operators.symmetric import symmetric
 from rnla.operators.verify import AdjointMismatch, require_adjoint
 from rnla.rng import Key
 
@@ -51,11 +54,10 @@ __all__ = [
 _ADVICE = "pass (A + A.conj().T) / 2 if its Hermitian part is meant, or use svd, which asks for no symmetry"
 _TILE = 512  # rows and columns compared together on the host, so that both tiles stay in cache
 _DEVICE_TILE = 8192
-FAMILY = "symmetry"
-"""The name of the kernels."""
 _WORTH_A_KERNEL = 1 << 14  # entries
 _STEP = 256  # rows of a task, or a multiple of them
 _PARTS = 16
+_ROUNDING = 50.0  # eps of the norm: below it a deviation is no more than what products lose
 _COPIES = 4  # as large as a sparse matrix, that its difference with its adjoint takes
 
 
@@ -90,12 +92,18 @@ def hermitian_ledger(A: Any) -> Ledger:
     InputError
         The matrix is not square, or not Hermitian; the message names the largest deviation and its place.
     """
-    op = Ledger(as_hermitian(A))
-    if isinstance(op.base, (Dense, Sparse)):
-        op.measure()  # refuses what is not finite
-        look = _of_dense if isinstance(op.base, Dense) else _of_sparse
+    base = as_hermitian(A)
+    if isinstance(base, Dense):
+        deviation = _of_dense(base)
+        magnitude = base.measure()
+        norm = 0.0 if magnitude is None else math.ldexp(magnitude.frobenius, magnitude.exponent)
+        if deviation * base.shape[0] <= _ROUNDING * eps_of(base.dtype) * norm:
+            base = symmetric(base)
+    op = Ledger(base)
+    op.measure()  # refuses what is not finite
+    if isinstance(base, Sparse):
         op.counts.scans += 1
-        look(op)
+        _of_sparse(op)
     return op
 
 
@@ -131,53 +139,82 @@ def _refuse(largest: float, top: float, row: int, column: int, dtype: Any) -> No
         )
 
 
-def _by_kernels(op: Ledger) -> tuple[float, float] | None:
-    """Return the largest deviation of a dense matrix and its largest entry, or None where no kernel reads it."""
-    base: Any = op.base
+def _by_kernels(base: Dense) -> tuple[float, float] | None:
+    """Return the largest deviation of a dense matrix and its largest entry, and have it remember its magnitude.
+
+    None where no kernel reads the matrix, or where its squares leave the range of the numbers.
+    """
     a = base.resident
-    if a is None or op.dtype.kind == "c" or a.size < _WORTH_A_KERNEL or not readable_in_place(a, op.dtype):
+    if a is None or base.dtype.kind == "c" or a.size < _WORTH_A_KERNEL or not readable_in_place(a, base.dtype):
         return None
     config = get_config()
-    with compiled.using(config.kernels, (FAMILY,), op.dtype, flops=10.0 * a.size):
-        kernels = compiled.family(FAMILY, op.dtype)
+    with compiled.using(config.kernels, (FAMILY,), base.dtype, flops=10.0 * a.size):
+        kernels = compiled.family(FAMILY, base.dtype)
     if kernels is None:
         return None
     a = a if has_contiguous_rows(a) else a.T
     n, step = len(a), max(_STEP, -(-len(a) // (_PARTS * _STEP)) * _STEP)
     starts = range(0, n, step)
-    found = np.zeros((len(starts), 2, kernels.VECTOR_BYTES // a.itemsize), dtype=op.dtype)
+    found = np.zeros((len(starts), 3, kernels.VECTOR_BYTES // a.itemsize), dtype=base.dtype)
+    squares = np.zeros(len(starts))
 
     def task(i: int) -> None:
         kernels.asymmetry(
-            op.dtype.type(0), a.itemsize, a.ctypes.data, a.strides[0] // a.itemsize, starts[i],
-            min(starts[i] + step, n), n, found[i].ctypes.data,
+            base.dtype.type(0), a.itemsize, a.ctypes.data, a.strides[0] // a.itemsize, starts[i],
+            min(starts[i] + step, n), n, found[i].ctypes.data, squares[i:].ctypes.data,
         )  # fmt: skip
 
     run(task, range(len(starts)), config.threads)
-    worst, top = found.max(axis=(0, 2)).tolist()
+    scan = BlockScan(base.dtype)
+    if not all(scan.take(start, total) for start, total in zip(starts, squares.tolist(), strict=True)):
+        return None
+    base.remember(scan.magnitude())
+    worst, top = found[:, :2].max(axis=(0, 2)).tolist()
     return worst, top
 
 
-def _of_dense(op: Ledger) -> None:
-    seen = _by_kernels(op)
-    if seen is not None and seen[0] <= tolerated_asymmetry(op.dtype) * seen[1]:
-        return
-    base: Any = op.base
-    xp = op.xp
-    worst, place, top, size = 0.0, (0, 0), 0.0, _TILE if is_numpy(xp) else _DEVICE_TILE
-    for (rows, block), (_, mirror) in zip(base.row_blocks(), base.column_blocks(), strict=True):
-        for low in range(rows.start, rows.stop, size):
-            here = slice(low - rows.start, min(low + size, rows.stop) - rows.start)
-            for start in range(low, op.shape[1], size):
-                there = slice(start, min(start + size, op.shape[1]))
-                tile = block[here, there]
-                modulus = xp.abs(tile - adjoint(mirror[there, here]))
-                largest, top = float(xp.max(modulus)), max(top, float(xp.max(xp.abs(tile))))
-                if largest > worst:
-                    flat = int(xp.argmax(xp.reshape(modulus, (-1,))))
-                    row, column = divmod(flat, int(modulus.shape[1]))
-                    worst, place = largest, (low + row, start + column)
-    _refuse(worst, top, *place, op.dtype)
+def _of_dense(base: Dense) -> float:
+    """Return the largest deviation of a dense matrix, which remembers its magnitude; refuse what is not Hermitian."""
+    seen = _by_kernels(base)
+    if seen is not None and seen[0] <= tolerated_asymmetry(base.dtype) * seen[1]:
+        return seen[0]
+    on_host = is_numpy(base.xp)
+    scan, size = BlockScan(base.dtype), _TILE if on_host else _DEVICE_TILE
+
+    def look(pair: Any) -> tuple[float, float, tuple[int, int]]:
+        (rows, block), (_, mirror) = pair
+        scan.see(rows.start, block)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _deviation(base.xp, rows, block, mirror, size)
+
+    pairs = zip(base.row_blocks(), base.column_blocks(), strict=True)
+    looks: list[tuple[float, float, tuple[int, int]]]
+    if on_host and base.native:  # the blocks are views; else they are copies, of which one stands at a time
+        looks = run(look, list(pairs), get_config().threads)
+    else:
+        looks = [look(pair) for pair in pairs]
+    base.remember(scan.magnitude())
+    if not looks:
+        return 0.0
+    worst, _, place = max(looks, key=lambda found: found[0])
+    _refuse(worst, max(found[1] for found in looks), *place, base.dtype)
+    return worst
+
+
+def _deviation(xp: Any, rows: slice, block: Any, mirror: Any, size: int) -> tuple[float, float, tuple[int, int]]:
+    """Return the largest deviation of some rows, right of the diagonal, their largest entry there, and the place."""
+    worst, top, place = 0.0, 0.0, (rows.start, rows.start)
+    for low in range(rows.start, rows.stop, size):
+        here = slice(low - rows.start, min(low + size, rows.stop) - rows.start)
+        for start in range(low, int(block.shape[1]), size):
+            there = slice(start, min(start + size, int(block.shape[1])))
+            tile = block[here, there]
+            modulus = xp.abs(tile - adjoint(mirror[there, here]))
+            largest, top = float(xp.max(modulus)), max(top, float(xp.max(xp.abs(tile))))
+            if largest > worst:
+                row, column = divmod(int(xp.argmax(xp.reshape(modulus, (-1,)))), int(modulus.shape[1]))
+                worst, place = largest, (low + row, start + column)
+    return worst, top, place
 
 
 def _of_sparse(op: Ledger) -> None:

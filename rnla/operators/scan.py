@@ -47,15 +47,20 @@ class BlockScan:
         """A number between the largest modulus and the norm of its block."""
         return max((largest for _, _, largest in self.sums.values()), default=0.0)
 
+    def take(self, start: int, total: float) -> bool:
+        """Take the sum of squares of a block in, unless it has left the range of the numbers; whether it was taken."""
+        single = np.finfo(self.dtype).eps > 1e-10
+        low, high = (1e-30, 1e30) if single else (1e-280, 1e280)
+        fits = low < total < high
+        if fits:
+            self.sums[start] = (total, 0, math.sqrt(total))
+        return fits
+
     def see(self, start: int, block: Any, what: str = "rows") -> None:
         """Take one block in; raise `NonFiniteError` if it holds NaN or infinity."""
         if math.prod(block.shape) == 0:
             return
-        single = np.finfo(self.dtype).eps > 1e-10
-        low, high = (1e-30, 1e30) if single else (1e-280, 1e280)
-        total = _squares(block)
-        if low < total < high:
-            self.sums[start] = (total, 0, math.sqrt(total))
+        if self.take(start, _squares(block)):
             return
         # Overflow, underflow, zeros, or something not finite: look at the entries themselves.
         xp = namespace_of(block)

@@ -8,7 +8,6 @@ import pytest
 import rnla
 from rnla._kernels import compiled
 from rnla.operators import hermitian
-from rnla.operators.ledger import Ledger
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def symmetric(n: int, dtype: str, seed: int = 0) -> np.ndarray:
 def seen(a: np.ndarray) -> tuple[float, float] | None:
     """Return what the kernels see of a matrix of any size."""
     with rnla.config_context(kernels="compiled", threads=2):
-        return hermitian._by_kernels(Ledger(hermitian.as_hermitian(a)))
+        return hermitian._by_kernels(hermitian.as_hermitian(a))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
