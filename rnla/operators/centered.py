@@ -146,6 +146,8 @@ class CenteredRows(_Centered):
         adjoint = normal or y is not None
         width = int((x if y is None else y).shape[1])
         total: Any = self._total(n, width) if adjoint else None
+        host = is_numpy(xp)
+        out: Any = np.empty((m, width), dtype=self.dtype) if host and x is not None else None
         pieces: list[Any] = []
         for rows, block in self.base.row_blocks():
             first = rows.start
@@ -162,6 +164,9 @@ class CenteredRows(_Centered):
                     term = _adjoint_product(shifted, again, xp)
                 elif y is not None:
                     term = _adjoint_product(shifted, y[where, :], xp)
+                if out is not None:
+                    out[where] = part
+                    part = None
                 return term, part
 
             tiles = self._tiles(block, rows.stop - rows.start)
@@ -171,8 +176,8 @@ class CenteredRows(_Centered):
                         total = total + cast(term, total.dtype)
                     if part is not None:
                         pieces.append(part)
-        if x is None:
-            return total, None
+        if x is None or out is not None:
+            return total, out
         like = self._home(self._total(0, width))
         return total, xp.concat(pieces, axis=0) if pieces else zeros((m, width), like)
 

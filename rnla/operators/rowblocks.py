@@ -145,8 +145,14 @@ class RowBlocks:
                 self._multiply(block, x, out[rows], total)
         return total.astype(self.dtype, copy=False), out
 
-    def row_blocks(self) -> Generator[tuple[slice, Array]]:
+    def row_blocks(self, *, looked_at: bool = True) -> Generator[tuple[slice, Array]]:
         """Yield blocks of rows in order; a caller that stops early closes the generator.
+
+        Parameters
+        ----------
+        looked_at : bool
+            Whether the first full pass gathers the norm and looks for entries that are not finite; a caller that sees
+            them in what it makes of the blocks needs no second look.
 
         Yields
         ------
@@ -164,7 +170,7 @@ class RowBlocks:
         """
         ahead = self._ahead is not None and self._room_ahead()
         cut = self._cut(ahead)
-        scan = BlockScan(self.dtype) if self._magnitude is None else None
+        scan = BlockScan(self.dtype) if looked_at and self._magnitude is None else None
         with contextlib.closing(self._blocks(cut, ahead)) as blocks:
             for rows in cut:
                 block = next(blocks)

@@ -7,6 +7,8 @@ Entries are shifted before they are multiplied, so means far from zero cost noth
 G itself only where the means wander: where it is more than half of the trace, the first rows did not stand for all
 of them, and None says that the Gram matrix has to be made about the means that are known by then.
 
+Entries that are not finite, or too large for their squares, show on the diagonal of G: nothing else looks for them.
+
 Cost: one pass and m n^2 flops.
 Guarantee: rounding at most twice that of the Gram matrix of the centred matrix.
 """
@@ -14,12 +16,14 @@ Guarantee: rounding at most twice that of the Gram matrix of the centred matrix.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from rnla._kernels.gram_sum import GramSum
 from rnla.config import get_config
+from rnla.operators.algebra import View
 from rnla.operators.centering import in_two
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import Magnitude, scale_exponent
@@ -34,6 +38,38 @@ Scatter = tuple[tuple[Any, Any], Magnitude, Any]
 """The mean in two parts, the magnitude of the centred matrix, and its Gram matrix."""
 
 
+class _NotFinite(Exception):
+    """A square that is not finite ends the pass."""
+
+
+class _Blocks(View):
+    """The blocks of a matrix, at which nothing but their reader looks."""
+
+    __slots__ = ()
+    base: RowBlocks
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.base.shape
+
+    def matmat(self, x: Any) -> Any:
+        """Return the product with the matrix."""
+        return self.base.matmat(x)
+
+    def rmatmat(self, y: Any) -> Any:
+        """Return the product with its adjoint."""
+        return self.base.rmatmat(y)
+
+    def row_blocks(self) -> Iterator[tuple[slice, Any]]:
+        """Yield blocks of rows."""
+        return self.base.row_blocks(looked_at=False)
+
+    def column_blocks(self) -> Iterator[tuple[slice, Any]]:
+        """Yield blocks of columns."""
+        return self.base.column_blocks()
+
+
 def column_scatter(op: Ledger) -> Scatter | None:
     """Return the means and the Gram matrix about them, in one pass over a matrix that is read in blocks of rows.
 
@@ -45,7 +81,7 @@ def column_scatter(op: Ledger) -> Scatter | None:
     Returns
     -------
     tuple or None
-        None, after the pass, where the matrix has to be scaled or its means wander.
+        None, after the pass or in it, where the matrix has to be scaled, holds NaN or infinity, or its means wander.
 
     Examples
     --------
@@ -61,14 +97,20 @@ def column_scatter(op: Ledger) -> Scatter | None:
             shift = block[:_FIRST].mean(axis=0)
             state = GramSum(n, op.dtype, shift), shift
         state[0].add(np.ascontiguousarray(block), get_config().threads)
+        if not state[0].finite():
+            raise _NotFinite
         return state
 
-    made, shift = op.fold_blocks("row", add)
+    op.counts.passes += 1
+    try:
+        made, shift = Ledger(_Blocks(op.base)).fold_blocks("row", add)
+    except _NotFinite:
+        return None
     gap = made.sums / m
     gram = made.gram()
     trace = float(np.einsum("ii->i", gram).real.sum())
     moved = m * float(np.vdot(gap, gap).real)
-    if op.exponent or moved > _WANDER * trace:
+    if not moved <= _WANDER * trace:
         return None
     gram -= m * np.outer(gap.conj(), gap)
     total = math.sqrt(max(0.0, trace - moved))
