@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from benchmarks import machine, timing
+from benchmarks import timing
 from benchmarks.cases import Matrix, dense
 
 WITHIN = 1.02
@@ -100,19 +100,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = timing.arguments(__doc__)
-    parser.add_argument("--spectrum", action="append", choices=["slow", "fast"])
-    parser.add_argument("--rank", action="append", type=int)
-    given = parser.parse_args(arguments)
-    results: dict[str, Any] = {}
-    with machine.held_threads(None if given.threads >= machine.cpus() else given.threads):
-        for spectrum in given.spectrum or ["slow"]:
-            for k in given.rank or ([6] if given.quick else [50, 200]):
-                name = f"{spectrum}-{k}"
-                results[name] = measure(spectrum, k, given.rounds, given.quick)
-                print(f"{name}, {given.threads} threads\n{table(results[name])}", flush=True)
-    print(f"written to {machine.save('selection', results, given.out, given.threads)}")
-    return results
+    return timing.by_rank(__doc__, "selection", ("slow",), (50, 200), measure, table, arguments)
 
 
 if __name__ == "__main__":

@@ -42,8 +42,10 @@ TABLE = (  # case, spectrum, rank, dtype
     ("square", "slow", 50, "float64"), ("square", "fast", 50, "float64"), ("square", "noisy", 50, "float64"),
     ("square", "slow", 10, "float64"), ("square", "slow", 200, "float64"), ("tall", "slow", 50, "float64"),
     ("tall", "slow", 200, "float64"), ("skinny", "slow", 50, "float64"), ("skinny", "slow", 10, "float64"),
-    ("wide", "slow", 50, "float64"), ("square", "slow", 50, "float32"), ("square", "slow", 200, "float32"),
-    ("sparse6", "", 10, "float64"), ("sparse7", "", 10, "float64"), ("words", "", 50, "float64"),
+    ("tall", "noisy", 50, "float64"), ("wide", "slow", 50, "float64"), ("wide", "noisy", 50, "float64"),
+    ("wide", "slow", 200, "float64"), ("square", "slow", 50, "float32"), ("square", "slow", 200, "float32"),
+    ("sparse6", "", 10, "float64"), ("sparse7", "", 10, "float64"), ("sparse7", "", 50, "float64"),
+    ("words", "", 50, "float64"),
 )  # fmt: skip
 DISTURBED = 0.08  # share of the processors that others took, from which on a run is repeated
 PRIMARY = ("sklearn", "torch", "fbpca")  # run in every round, however slow

@@ -37,7 +37,7 @@ from typing import Any
 
 from benchmarks import machine
 
-__all__ = ["Rounds", "arguments", "fastest", "interleave", "on_threads", "tuned"]
+__all__ = ["Rounds", "arguments", "by_rank", "fastest", "interleave", "on_threads", "tuned"]
 
 REST = 0.05  # seconds; OpenBLAS's threads spin for 2^26 cycles after their work
 OUT = Path("build/benchmarks")
@@ -205,3 +205,31 @@ def arguments(text: str | None, rounds: int = 5) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=machine.cpus(), help="of everybody (default: all)")
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder of the JSON and the plots (default {OUT})")
     return parser
+
+
+def by_rank(
+    text: str | None, question: str, spectra: tuple[str, ...], ranks: tuple[int, ...],
+    measure: Callable[[str, int, int, bool], dict[str, Any]], table: Callable[[dict[str, Any]], str],
+    given: list[str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Ask a question of each spectrum and rank, print and save the answers, and return them.
+
+    text      of the module, for --help
+    question  names the file
+    spectra   by default all of them, and the first with --quick; as `ranks`, of which --quick takes none but 6
+    measure   from spectrum, rank, rounds and whether sizes are small to what was found
+    table     of what was found, for a person
+    """
+    parser = arguments(text)
+    parser.add_argument("--spectrum", action="append", choices=["slow", "fast"])
+    parser.add_argument("--rank", action="append", type=int)
+    chosen = parser.parse_args(given)
+    results: dict[str, Any] = {}
+    with machine.held_threads(None if chosen.threads >= machine.cpus() else chosen.threads):
+        for spectrum in chosen.spectrum or spectra[: 1 if chosen.quick else None]:
+            for rank in chosen.rank or ((6,) if chosen.quick else ranks):
+                name = f"{spectrum}-{rank}"
+                results[name] = measure(spectrum, rank, chosen.rounds, chosen.quick)
+                print(f"{name}, {chosen.threads} threads\n{table(results[name])}", flush=True)
+    print(f"written to {machine.save(question, results, chosen.out, chosen.threads)}")
+    return results
