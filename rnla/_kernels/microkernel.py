@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["ONE", "ROWS", "VECTOR_BYTES", "at", "declared", "tile"]
+__all__ = ["ONE", "ROWS", "VECTOR_BYTES", "at", "declared", "squares", "tile"]
 
 
 def _width() -> tuple[int, int]:
@@ -181,5 +181,77 @@ def tile(
         for i, (spot, value) in enumerate(zip(spots, sums, strict=True)):
             store(value, c, spot, i % nv)
         return context.get_dummy_value()
+
+    return signature, generate
+
+
+_CHAINS = 4  # registers of sums that do not wait for each other
+
+
+@intrinsic
+def squares(typing_context: Any, a: Any, n: Any) -> Any:
+    """Return the sum of the squares of n numbers in a row, in double precision: that of a register's sums is."""
+    del typing_context, n
+    kind = a.dtype
+    size = kind.bitwidth // 8
+    lanes = VECTOR_BYTES // size
+    signature = types.float64(a, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        a, n = arguments
+        entry, wide = ir.DoubleType() if size == 8 else ir.FloatType(), ir.DoubleType()
+        vector, lane = ir.VectorType(entry, lanes), ir.VectorType(_INT, lanes)
+        bits = ir.VectorType(ir.IntType(1), lanes)
+        fma = declared(builder.module, f"llvm.fma.v{lanes}f{8 * size}", vector, [vector] * 3)
+        masked_load = declared(
+            builder.module, f"llvm.masked.load.v{lanes}f{8 * size}.p0", vector,
+            [vector.as_pointer(), ir.IntType(32), bits, vector],
+        )  # fmt: skip
+        nothing = ir.Constant(vector, [0.0] * lanes)
+
+        def squared(offset: Any, left: Any, total: Any) -> Any:
+            where = builder.bitcast(builder.gep(a, [offset]), vector.as_pointer())
+            if left is None:
+                value = builder.load(where)
+                value.align = size
+            else:
+                first = builder.insert_element(ir.Constant(lane, ir.Undefined), left, ir.Constant(ir.IntType(32), 0))
+                each = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+                spread = builder.shuffle_vector(first, ir.Constant(lane, ir.Undefined), each)
+                mask = builder.icmp_signed("<", ir.Constant(lane, list(range(lanes))), spread)
+                value = builder.call(masked_load, [where, ir.Constant(ir.IntType(32), size), mask, nothing])
+            return builder.call(fma, [value, value, total])
+
+        def loop(step: int, begin: Any, end: Any, sums: list[Any], masked: bool) -> tuple[Any, list[Any]]:
+            before = builder.block
+            head, body, after = (builder.append_basic_block(label) for label in ("head", "body", "after"))
+            builder.branch(head)
+            builder.position_at_end(head)
+            i = builder.phi(_INT)
+            i.add_incoming(begin, before)
+            totals = [builder.phi(vector) for _ in sums]
+            for total, value in zip(totals, sums, strict=True):
+                total.add_incoming(value, before)
+            builder.cbranch(builder.icmp_signed("<", i, end), body, after)
+            builder.position_at_end(body)
+            left = builder.sub(n, i) if masked else None
+            new = [squared(builder.add(i, _number(c * lanes)), left, total) for c, total in enumerate(totals)]
+            i.add_incoming(builder.add(i, _number(step)), body)
+            for total, value in zip(totals, new, strict=True):
+                total.add_incoming(value, body)
+            builder.branch(head)
+            builder.position_at_end(after)
+            return i, totals
+
+        together = _CHAINS * lanes
+        done, sums = loop(together, _number(0), builder.sub(n, _number(together - 1)), [nothing] * _CHAINS, False)
+        _, sums[:1] = loop(lanes, done, n, sums[:1], True)
+        total = ir.Constant(wide, 0.0)
+        for value in sums:
+            for i in range(lanes):
+                each = builder.extract_element(value, ir.Constant(ir.IntType(32), i))
+                total = builder.fadd(total, each if size == 8 else builder.fpext(each, wide))
+        return total
 
     return signature, generate

@@ -122,34 +122,42 @@ def _narrow_adjoint_product(a: Array, y: Array, dtype: np.dtype[Any], threads: i
     return np.conj(out, out=out) if dtype.kind == "c" else out
 
 
-def normal_product(a: Array, x: Array, dtype: np.dtype[Any], threads: int) -> tuple[Array, Array]:
+def normal_product(
+    a: Array, x: Array, dtype: np.dtype[Any], threads: int, squares: list[float] | None = None
+) -> tuple[Array, Array]:
     """Return (the adjoint of A times A X, A X), C-ordered, for A with contiguous rows.
 
-    The rows that stand in the cache are used for both products, so A is read from memory once.
+    The rows that stand in the cache are used for both products, so A is read from memory once; and where there is a
+    list for them, the sums of their squared moduli, range of rows by range of rows, are appended to it.
     """
     kernels = _kernels(a, x.shape[1], dtype)
     if kernels is not None and readable_in_place(a, dtype) and has_contiguous_rows(a):
-        return tiled_products.normal_product(kernels, a, x, dtype, threads)
+        return tiled_products.normal_product(kernels, a, x, dtype, threads, squares)
     m, n = a.shape
     x = np.asarray(x, dtype=dtype)
     y = np.empty((m, x.shape[1]), dtype=dtype)
 
-    def task(group: list[slice]) -> Array:
+    def task(group: list[slice]) -> tuple[Array, list[float]]:
         total: Array | None = None
+        seen: list[float] = []
         for rows in group:
             tile = np.ascontiguousarray(a[rows], dtype=dtype)
             np.matmul(tile, x, out=y[rows])
             term = _adjoint_times(tile, y[rows])
             total = term if total is None else np.add(total, term, out=total)
+            if squares is not None:
+                with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # whoever asked looks at the sums
+                    seen.append(float(np.vecdot(tile, tile).real.sum(dtype=np.float64)))
         assert total is not None
-        return total
+        return total, seen
 
     tiles = even_ranges(m, max(1, -(-m * n * dtype.itemsize // TILE_BYTES), -(-m * n * x.shape[1] // MAX_WORK)))
     groups = [tiles[part] for part in even_ranges(len(tiles), PARTS)]
-    sums = run(task, groups, threads) if m else [np.zeros((n, x.shape[1]), dtype=dtype)]
-    w: Array = sums[0]
-    for term in sums[1:]:
+    w = np.zeros((n, x.shape[1]), dtype=dtype)
+    for term, seen in run(task, groups, threads) if m else []:
         w += term
+        if squares is not None:
+            squares += seen
     return w, y
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rnla._kernels.microkernel import ONE, ROWS, VECTOR_BYTES, at, tile
+from rnla._kernels.microkernel import ONE, ROWS, VECTOR_BYTES, at, squares, tile
 
 __all__ = ["VECTOR_BYTES", "adjoint", "multiply", "normal", "warm"]
 
@@ -83,8 +83,12 @@ def adjoint(like: Any, size: Any, a: Any, lda: Any, m: Any, n: Any, y: Any, ldy:
 
 @njit(nogil=True, cache=True)
 def normal(like: Any, size: Any, a: Any, lda: Any, m: Any, n: Any, x: Any, ldx: Any, k: Any, y: Any, ldy: Any,
-           z: Any, ldz: Any, rows: Any, depth: Any, ahead: Any, one: Any) -> None:  # fmt: skip
-    """Y = A X and Z = A^T Y, group of rows by group of rows, each read from memory once."""
+           z: Any, ldz: Any, total: Any, rows: Any, depth: Any, ahead: Any, one: Any) -> None:  # fmt: skip
+    """Y = A X and Z = A^T Y, group of rows by group of rows, each read from memory once.
+
+    The sum of the squares of A is stored at the address `total`, unless that is 0.
+    """
+    seen = 0.0
     for i in range(0, m, rows):
         ii = min(rows, m - i)
         here = a + i * lda * size
@@ -92,7 +96,12 @@ def normal(like: Any, size: Any, a: Any, lda: Any, m: Any, n: Any, x: Any, ldx: 
         for p in range(0, n, depth):
             _block(like, size, here + p * size, lda, one, ii, min(depth, n - p), x + p * ldx * size, ldx, there, ldy, k,
                    0 if p == 0 else 1, 0)  # fmt: skip
+        if total != 0:
+            for r in range(ii):
+                seen += squares(at(like, here, r * lda), n)
         _block(like, size, here, one, lda, n, ii, there, ldy, z, ldz, k, 0 if i == 0 else 1, ahead)
+    if total != 0:
+        at(0.0, total, 0)[0] = seen
 
 
 def warm(dtype: Any) -> None:
@@ -102,4 +111,4 @@ def warm(dtype: Any) -> None:
     here = a.ctypes.data
     multiply(like, size, here, 1, 0, 0, here, 1, 1, here, 1, 0, 8, 8, 1)
     adjoint(like, size, here, 1, 0, 0, here, 1, 1, here, 1, 0, 8, 8, 0, 1)
-    normal(like, size, here, 1, 0, 0, here, 1, 1, here, 1, here, 1, 8, 8, 0, 1)
+    normal(like, size, here, 1, 0, 0, here, 1, 1, here, 1, here, 1, 0, 8, 8, 0, 1)

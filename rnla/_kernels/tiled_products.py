@@ -133,10 +133,11 @@ def _added(sums: Array, threads: int) -> Array:
     return out
 
 
-def _normal(kernels: Any, a: _Rows, x: Array, y: Array, threads: int) -> Array:
+def _normal(kernels: Any, a: _Rows, x: Array, y: Array, threads: int, squares: list[float] | None) -> Array:
     k, ldx, ldy = x.shape[1], _stride(x), _stride(y)
     ranges = _sums(a, k)
     sums = np.empty((len(ranges), a.n, k), dtype=a.kind)
+    totals = np.zeros(len(ranges))
     group = max(8, min(64, _GROUP_BYTES // max(1, a.n * a.size) // 8 * 8))
 
     def task(i: int) -> None:
@@ -144,10 +145,12 @@ def _normal(kernels: Any, a: _Rows, x: Array, y: Array, threads: int) -> Array:
         kernels.normal(
             a.like, a.size, a.address + rows.start * a.stride * a.size, a.stride, rows.stop - rows.start, a.n,
             x.ctypes.data, ldx, k, y.ctypes.data + rows.start * ldy * a.size, ldy, sums[i].ctypes.data, k,
-            group, _DEPTH, group * a.stride, 1,
+            0 if squares is None else totals[i:].ctypes.data, group, _DEPTH, group * a.stride, 1,
         )  # fmt: skip
 
     run(task, range(len(ranges)), threads)
+    if squares is not None:
+        squares += totals.tolist()
     return _added(sums, threads)
 
 
@@ -199,10 +202,12 @@ def adjoint_product(kernels: Any, a: Array, y: Array, dtype: Any, threads: int) 
     return np.conj(out, out=out)
 
 
-def normal_product(kernels: Any, a: Array, x: Array, dtype: Any, threads: int) -> tuple[Array, Array]:
+def normal_product(
+    kernels: Any, a: Array, x: Array, dtype: Any, threads: int, squares: list[float] | None
+) -> tuple[Array, Array]:
     """Return the adjoint of A times A X, and A X, for A with contiguous rows: A is read from memory once."""
     y = np.empty((a.shape[0], x.shape[1]), dtype=dtype)
     if dtype.kind == "c":
         thin = _doubled(np.asarray(x, dtype=dtype), dtype)
-        return _joined(_normal(kernels, _Rows(a), thin, y.view(y.real.dtype), threads), dtype, -1), y
-    return _normal(kernels, _Rows(a), _thin(x, dtype), y, threads), y
+        return _joined(_normal(kernels, _Rows(a), thin, y.view(y.real.dtype), threads, squares), dtype, -1), y
+    return _normal(kernels, _Rows(a), _thin(x, dtype), y, threads, squares), y

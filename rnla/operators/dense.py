@@ -20,6 +20,7 @@ __all__ = ["Dense", "RowMajor"]
 
 _TILE_BYTES = 1 << 23  # the host: a tile stays in cache
 _DEVICE_TILE_BYTES = 1 << 26  # devices: fewer, larger launches; and other libraries where a tile is no copy
+_WORTH_A_SCAN = 1 << 20  # entries; the norm of fewer is known before anything is multiplied
 _SHARE = 16  # of the memory budget that one converted tile may take: it stands beside the thin arrays
 
 
@@ -74,6 +75,8 @@ class Dense:
     @property
     def native(self) -> bool:
         """Whether the array is in the compute dtype, so that its library multiplies it as it is."""
+        if is_numpy(self.xp):  # without its name, which is made slowly
+            return bool(self._array.dtype == self.dtype)
         return bool(self._array.dtype == getattr(self.xp, self.dtype.name))
 
     @property
@@ -122,9 +125,9 @@ class Dense:
     def measure(self) -> Magnitude | None:
         """Read the array once for its norm and for entries that are not finite; remembered."""
         if self._magnitude is None and is_concrete(self._array):
-            scan = BlockScan(self.dtype)
-            threads = get_config().threads if is_numpy(self.xp) else 1
-            run(lambda rows: scan.see(rows.start, self._tile(rows)), self._tiles(), threads)
+            scan, tiles = BlockScan(self.dtype), self._tiles()
+            threads = get_config().threads if is_numpy(self.xp) and len(tiles) > 1 else 1
+            run(lambda rows: scan.see(rows.start, self._tile(rows)), tiles, threads)
             self._magnitude = scan.magnitude()
         return self._magnitude
 
@@ -149,7 +152,7 @@ class Dense:
 
     def _converted(self, block: Any) -> Any:
         if is_numpy(self.xp):
-            return np.asarray(block, dtype=self.dtype)
+            return block if block.dtype is self.dtype else np.asarray(block, dtype=self.dtype)
         return cast(block, getattr(self.xp, self.dtype.name))
 
 
@@ -164,6 +167,18 @@ class RowMajor(Dense):
 
     __slots__ = ()
 
+    @property
+    def measures_itself(self) -> bool:
+        """Whether the first normal product will tell the norm: no scan is needed before it."""
+        return self._magnitude is None and self._array.size >= _WORTH_A_SCAN
+
     def normal_matmat(self, x: Any) -> tuple[Any, Any]:
-        """Return the pair (adjoint of A times A X, A X), each group of rows read for both."""
-        return products.normal_product(self._array, x, self.dtype, get_config().threads)
+        """Return the pair (adjoint of A times A X, A X), each group of rows read for both, and for the norm at first."""
+        squares: list[float] | None = [] if self.measures_itself else None
+        pair = products.normal_product(self._array, x, self.dtype, get_config().threads, squares)
+        if squares is not None:
+            scan = BlockScan(self.dtype)
+            # Where squares leave the range of the numbers, `measure` looks at the entries themselves.
+            if all([scan.take(i, total) for i, total in enumerate(squares)]):
+                self._magnitude = scan.magnitude()
+        return pair

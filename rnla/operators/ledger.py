@@ -95,6 +95,11 @@ class Ledger(View):
         return isinstance(self.base, SupportsMagnitude)
 
     @property
+    def measures_itself(self) -> bool:
+        """Whether the first normal product tells the norm of a matrix in memory."""
+        return not self._scale_known and bool(getattr(self.base, "measures_itself", False))
+
+    @property
     def spare_passes(self) -> float:
         """Passes that `max_passes` still allows; none once the ledger is closed."""
         if self.closed:
@@ -261,6 +266,7 @@ class Ledger(View):
     def _learn_scale(self, first_product: Any = None) -> bool:
         """Find the scale of a matrix whose entries could not be read before; whether it changed."""
         if isinstance(self.base, SupportsMagnitude):
+            self.counts.scans += self.measures_itself  # the first product could not tell the norm
             magnitude = self.base.measure()
             exponent = 0 if magnitude is None else magnitude.exponent
         else:

@@ -83,6 +83,11 @@ class Adaptive:
             return self.part.next_size(have, missing, limit)
         return growing_size(self.block_size, have, missing, limit)
 
+    def begins_fused(self, op: Ledger, size: int) -> bool:
+        """Whether the first pass is a normal product that the matrix makes at once."""
+        begins = getattr(self.part, "begins_fused", None)
+        return begins is not None and bool(begins(op, size))
+
     def find(self, op: Ledger, goal: Goal, key: Key, riders: Riders, start: RangeBasis | None = None) -> RangeBasis:
         """Return a basis that reaches the goal, or the largest allowed."""
         blocks = self.blocks()

@@ -54,6 +54,7 @@ from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsNormal
 from rnla.orth import CholeskyQR2, Orthonormalizer
 from rnla.orth.extend import orthogonalized, orthonormalize_against, project_out
+from rnla.orth.gram_schmidt import added_by
 from rnla.rangefinder.blocks import (
     check_orthonormalizer,
     check_space,
@@ -247,7 +248,7 @@ class BlockKrylov:
         norm, its_block = float(norms.max(initial=0.0)), float(np.linalg.norm(norms[-start.blocks[-1] :]))
         level = _DROPPED * eps_of(last.dtype) * norm * its_block
         stall = _stall_level(op, start, norms, shape[1])
-        x = _stable_range(start.basis, seed, size, level, stall, self.orthonormalizer, key)
+        x = _stable_range(start.basis, seed, size, level, stall, self.orthonormalizer, key, sum(start.blocks[-2:]))
         if int(x.shape[1]) == 0 and restarts and stall > 0:
             return self._restarted(op, riding, shape, start.basis, size, key)
         missing = size - int(x.shape[1])
@@ -273,6 +274,12 @@ class BlockKrylov:
     @staticmethod
     def _fused(op: Ledger, space: str) -> bool:
         return isinstance(op.base, SupportsNormal) and space == "row"
+
+    def begins_fused(self, op: Ledger, size: int) -> bool:
+        """Whether the first pass is a normal product that the matrix makes at once."""
+        p, r = op.shape
+        width = self.next_size(0, 0, r) if size == 0 else self.width_of(size)
+        return self.start is None and r <= p and self._fused(op, self.space_for(op.shape)) and width < min(r, size or r)
 
     def passes(self, op: Ledger, size: int, have: int = 0) -> int:
         """Return the passes of a basis of this size, from one of `have` columns."""
@@ -307,7 +314,9 @@ def _stall_level(op: Ledger, start: RangeBasis, norms: np.ndarray[Any, Any], col
     return _STALLED * rest / (columns - start.size)
 
 
-def _stable_range(basis: Any, seed: Any, size: int, level: float, stall: float, orth: Orthonormalizer, key: Key) -> Any:
+def _stable_range(
+    basis: Any, seed: Any, size: int, level: float, stall: float, orth: Orthonormalizer, key: Key, near: int
+) -> Any:
     """Return at most `size` orthonormal columns, orthogonal to a basis, of the range of W above a level.
 
     None where the whole range is below the level `stall`.
@@ -315,7 +324,8 @@ def _stable_range(basis: Any, seed: Any, size: int, level: float, stall: float, 
     The singular values of the triangle say what is more than rounding, and which directions are the largest.
     """
     seed = seed[:, : min(int(seed.shape[1]), int(basis.shape[0]) - int(basis.shape[1]))]
-    q, triangle = orth.factor(project_out(basis, seed))
+    added = added_by(basis, seed, near, level) if isinstance(orth, CholeskyQR2) and isinstance(seed, np.ndarray) else None
+    q, triangle = orth.factor(project_out(basis, seed)) if added is None else (seed, added.triangle)
     u, s, _ = svd(triangle)
     kept = min(size, int(seed.shape[1]))
     if is_concrete(s):
@@ -323,6 +333,11 @@ def _stable_range(basis: Any, seed: Any, size: int, level: float, stall: float, 
         kept = min(kept, int((sizes > level).sum())) if sizes.max(initial=0.0) > stall else 0
     if kept == 0:
         return q[:, :0]
+    if added is not None:
+        found = added.orthogonal() if kept == int(q.shape[1]) else None
+        if found is not None:
+            return found
+        q = added.orthonormal()
     if kept == int(q.shape[1]):
         return orthogonalized(basis, q, orth, key)
     return orthonormalize_against(basis, q @ u[:, :kept], orth, key)

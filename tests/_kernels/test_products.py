@@ -94,6 +94,25 @@ def test_bits_do_not_depend_on_threads(kernels: None, dtype: str) -> None:
             assert np.array_equal(left, right)
 
 
+@pytest.mark.parametrize("layout", ["rows", "part of wider rows"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_squares_of_the_rows_ride_in_the_normal_product(kernels: None, dtype: str, layout: str) -> None:
+    rng = np.random.default_rng(3)
+    kind = np.dtype(dtype)
+    for m, n in ((1, 1), (37, 53), (129, 8), (3000, 257), (2500, 700)):
+        a, x = laid_out(rng, layout, m, n, dtype), filled(rng, n, 24, dtype)
+        exact = float(np.sum(np.abs(a.astype("complex128")) ** 2))
+        for setting, threads in itertools.product(("plain", "compiled"), (1, 4)):
+            squares: list[float] = []
+            with compiled.using(setting, ["products"], kind):
+                w, y = products.normal_product(a, x, kind, threads, squares)
+                alone = products.normal_product(a, x, kind, threads)
+            assert np.array_equal(w, alone[0])
+            assert np.array_equal(y, alone[1])
+            # Sums of positive terms: at most one rounding for each term of a row, in the precision of the entries.
+            assert abs(sum(squares) - exact) <= 2 * n * float(np.finfo(kind).eps) * exact
+
+
 def test_what_no_kernel_can_read_is_converted_by_tiles(kernels: None) -> None:
     rng = np.random.default_rng(2)
     kind = np.dtype("float64")

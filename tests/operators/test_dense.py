@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rnla
 from rnla.config import config_context
 from rnla.operators import dense
+from rnla.errors import NonFiniteError
 from rnla.operators.dense import Dense
 
 M, N = 6_000, 1_000  # 24 MB in single precision
@@ -68,3 +70,24 @@ def test_products_by_tiles_equal_the_product(dtype: str) -> None:
     eps = float(np.finfo("f4").eps)
     assert np.all(abs(ax - wide @ x) <= N * eps * (abs(wide) @ abs(x)))
     assert np.all(abs(ay - wide.T @ y) <= M * eps * (abs(wide).T @ abs(y)))
+
+
+@pytest.mark.parametrize("kernels", ["plain", "compiled"])
+@pytest.mark.parametrize("asked", [{"rank": 10}, {"tol": 0.9}], ids=str)
+def test_first_pass_tells_the_norm(kernels: str, asked: dict[str, Any]) -> None:
+    A = np.random.default_rng(0).standard_normal((1500, 800))
+    norm = float(np.linalg.norm(A))
+    small = np.vstack([A[:500], np.zeros((700, 800))])  # under the size from which the norm rides along
+    with config_context(kernels=kernels):
+        found = rnla.svd(A, **asked, rng=0)
+        assert found.report.scans == 0
+        assert abs(found.error.norm_of_A - norm) <= 800 * np.finfo(float).eps * norm
+        assert rnla.svd(small, **asked, rng=0).report.scans == 1
+        for factor in (1e-200, 1e200):  # the squares leave the range: found out, and the matrix is scaled
+            other = rnla.svd(A * factor, **asked, rng=0)
+            assert np.allclose(other.s / factor, found.s, rtol=1e-8)
+            assert other.report.scans == 1
+        for bad in (np.nan, np.inf):
+            A[1200, 3] = bad
+            with pytest.raises(NonFiniteError, match="rows 750 to 1499"):
+                rnla.svd(A, **asked, rng=0)
