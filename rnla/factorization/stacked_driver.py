@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rnla._kernels import products
 from rnla._kernels.threads import run
 from rnla._xp.linalg import cast, eps_of, host_values, zeros
 from rnla._xp.namespace import backend_name, device_of, from_host, is_numpy, namespace_of
@@ -175,7 +176,9 @@ def run_stack(A: Any, problem: StackProblem, asked: dict[str, Any], rng: Any) ->
         plan = plan_of_items((m, n), dtype, request, two_sided=problem.two_sided)
         require_room(int(array.shape[0]), (m, n), plan, request)
         work = _Work(array, dtype, batch, problem, request, key, plan)
-        with watching(None) as watch, working(namespace_of(array), dtype, 0.0):
+        # Small items are multiplied by one call of BLAS for many of them.
+        work_of_kernels = int(array.shape[0]) * plan.flops if Stack.gains_from_kernels(m, n, plan.size) else 0.0
+        with watching(None) as watch, working(namespace_of(array), dtype, work_of_kernels, (products.FAMILY,)):
             watch.stage = "factoring a stack"
             pieces, rounds = _pieces(work)
             result = _assembled(A, work, pieces, rounds, started)

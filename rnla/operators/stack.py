@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from rnla._kernels import compiled, products
 from rnla._kernels.products import readable_in_place
 from rnla._xp.linalg import adjoint, cast, host_values, is_complex
 from rnla._xp.namespace import device_of, from_host, is_array, is_dask, is_numpy, namespace_of, to_host
@@ -24,6 +25,11 @@ from rnla.operators.protocols import SAFE_RANGE
 __all__ = ["Stack", "as_stack", "is_stack", "naming_all"]
 
 Array = np.ndarray[Any, Any]
+
+_WORTH_A_KERNEL = (
+    1 << 21
+)  # multiply-adds of an item, from which on Python's loop over the items costs little beside them
+_USUAL = 16  # columns
 
 
 def is_stack(A: Any) -> bool:
@@ -122,15 +128,18 @@ class Stack:
             self._factors(self.exponents // 2 - self.exponents),
         )
 
+    @staticmethod
+    def gains_from_kernels(m: int, n: int, columns: int | None) -> bool:
+        """Whether products of so many columns (None: of some) are made by compiled kernels where there are any."""
+        return m * n * (_USUAL if columns is None else columns) >= _WORTH_A_KERNEL
+
     def matmat(self, x: Any) -> Any:
         """Return A X for every item."""
-        return self._times(self.array, x)
+        return self._times(self.array, x, products.product)
 
     def rmatmat(self, y: Any) -> Any:
         """Return the adjoint of A times Y for every item; the thin array is conjugated, not A."""
-        if is_complex(self.array.dtype):
-            return self.xp.conj(self._times(self.array.mT, self.xp.conj(y)))
-        return self._times(self.array.mT, y)
+        return self._times(self.array.mT, y, products.adjoint_product)
 
     def whole(self, chosen: Array | None = None) -> Any:
         """Return the scaled items themselves, or some of them."""
@@ -157,10 +166,23 @@ class Stack:
         """Return how messages call some items: by their place in the batch."""
         return _names(self._index[chosen], self._batch)
 
-    def _times(self, array: Any, x: Any) -> Any:
-        if self._before is None:
-            return self.xp.matmul(array, x)
-        return self.xp.matmul(array, x * self._before) * self._after
+    def _times(self, array: Any, x: Any, kernel: Callable[..., Array]) -> Any:
+        """Return the products with an array of the items, or of their transposes to be conjugated."""
+        if self._before is not None:
+            x = x * self._before
+        if is_numpy(self.xp) and self.gains_from_kernels(*self.shape[1:], x.shape[2]) and self._has_kernels:
+            out = np.empty((len(x), array.shape[1], x.shape[2]), dtype=self.dtype)
+            for item, mine, into in zip(self.array, x, out, strict=True):
+                into[:] = kernel(item, mine, self.dtype, 1)
+        elif kernel is products.adjoint_product and is_complex(self.array.dtype):
+            out = self.xp.conj(self.xp.matmul(array, self.xp.conj(x)))
+        else:
+            out = self.xp.matmul(array, x)
+        return out if self._after is None else out * self._after
+
+    @property
+    def _has_kernels(self) -> bool:
+        return compiled.family(products.FAMILY, self.dtype) is not None
 
     def _factors(self, exponents: Array) -> Any:
         if not self.exponents.any():

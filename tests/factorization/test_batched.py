@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import rnla
+from rnla._kernels import products
 from rnla._xp.namespace import to_host
 from rnla._xp.stacked import pivoted_qr
 from rnla.factorization.stacked_plan import item_ranges
-from rnla.operators.stack import is_stack
+from rnla.operators.stack import Stack, is_stack
 from rnla.testing import SPECTRA, haar, matrix, optimal_error, spectrum
 
 Array = np.ndarray[Any, Any]
@@ -539,3 +540,34 @@ def test_a_part_that_is_not_hermitian_counts_as_error() -> None:
     result = quiet(rnla.eigh, A, 20)
     assert result.error.value[0, 0] >= 0.9 * 1e-13 / np.linalg.norm(A[0, 0]) / math.sqrt(2)
     assert result.error.value[0, 1] == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_items_are_multiplied_by_the_compiled_kernels(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as there are products; the answer differs from that of one call of BLAS in rounding only."""
+    pytest.importorskip("numba")
+    calls: Counter[str] = Counter()
+    for name in ("product", "adjoint_product"):
+        real = getattr(products, name)
+        monkeypatch.setattr(
+            products, name, lambda *given, real=real, name=name: (calls.update([name]), real(*given))[1]
+        )
+    A = np.stack([matrix("inverse", 400, 300, dtype=dtype, rng=i) for i in range(3)])
+    A[1] *= 1e-30 if np.finfo(dtype).bits == 32 else 1e-200  # scaled on the way
+    method = rnla.SubspaceIteration(oversampling=10)
+    with rnla.config_context(kernels="compiled"):
+        found = rnla.svd(A, 10, method=method, rng=0)
+    assert calls == {"product": 12, "adjoint_product": 9}
+    calls.clear()
+    with rnla.config_context(kernels="plain"):
+        plain = rnla.svd(A, 10, method=method, rng=0)
+        rnla.svd(A[:, :40, :30], 5, method=method, rng=0)
+    assert not calls
+    level = 300 * float(np.finfo(dtype).eps)
+    assert np.abs(found.s / plain.s - 1).max() <= level
+    assert np.abs(found.error.value / plain.error.value - 1).max() <= level
+
+
+def test_small_items_ask_for_no_kernels() -> None:
+    assert not Stack.gains_from_kernels(200, 100, 20)
+    assert Stack.gains_from_kernels(500, 300, 30)
