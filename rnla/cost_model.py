@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._xp.leading import takes_tridiagonal_form
 from rnla.operators.centered import CenteredSparse
 from rnla.operators.ledger import Ledger
 from rnla.operators.sparse import Sparse
@@ -23,6 +24,7 @@ __all__ = ["Cost", "cost_of", "passes_of", "passes_of_block"]
 _PRODUCT = 1.7e11
 _PANEL = 1.0e11
 _EIGH = 4.0e10
+_REDUCE = 3.5e10  # to tridiagonal form
 _SVD = 1.3e11  # of a large square matrix; half of it at _SVD_HALF rows
 _SVD_HALF = 400
 _TALL_QR = 1.2e10
@@ -30,6 +32,7 @@ _TALL_LAPACK = 4.0e9  # by one call, on one thread
 _SPARSE = 2.5e10
 _NORMALS = 3.0e7  # numbers a second
 _CALL = 2.0e-4  # seconds of overhead of one step
+_GRAM_CALLS = 3.0e-4  # of all steps of the Gram matrix together
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,9 +82,14 @@ def _gram_cost(op: Ledger, size: int) -> Cost:
     m, n = max(op.shape), min(op.shape)
     speed, item = _speed(op.dtype), op.dtype.itemsize
     products = 1.0 * m * n**2 + 2.0 * m * n * size
-    small = 9.0 * n**3
     panel = 12.0 * m * size**2
-    seconds = products / _PRODUCT / speed + small / _EIGH + panel / _PANEL / speed + _CALL * 4
+    if takes_tridiagonal_form(n, size):
+        small = 4 / 3 * n**3 + 4.0 * n**2 * size
+        eigen = small / _REDUCE + 1.4e-8 * n**2 + 5e-8 * n * size  # the values, and inverse iteration
+    else:
+        small = 9.0 * n**3
+        eigen = small / _EIGH
+    seconds = products / _PRODUCT / speed + eigen + panel / _PANEL / speed + _GRAM_CALLS
     return Cost(seconds, products + small + panel, int(item * (4 * size * m + 2 * n * size) + 64 * n**2))
 
 

@@ -22,13 +22,18 @@ import numpy as np
 from rnla._xp.linalg import adjoint, cast, eigh, eps_of
 from rnla._xp.namespace import all_finite, is_numpy, namespace_of
 
-__all__ = ["leading_eigh"]
+__all__ = ["leading_eigh", "takes_tridiagonal_form"]
 
 _LEAST = 32  # rows from which the tridiagonal form is worth its calls
 _SHARE = 4  # of the pairs, one at most
 _BLOCK = 32  # columns that LAPACK reflects together
 _RESIDUAL = 1e3  # times eps and the norm
 _ORTHONORMAL = 1e-9  # the Newton step squares it
+
+
+def takes_tridiagonal_form(n: int, k: int) -> bool:
+    """Whether k pairs of n are few enough that the others are left out."""
+    return n >= _LEAST and 0 < _SHARE * k <= n
 
 
 def leading_eigh(x: Any, k: int) -> tuple[Any, Any]:
@@ -48,7 +53,7 @@ def leading_eigh(x: Any, k: int) -> tuple[Any, Any]:
     [3.0, 2.0]
     """
     n = int(x.shape[0])
-    if is_numpy(namespace_of(x)) and n >= _LEAST and 0 < _SHARE * k <= n and all_finite(x):
+    if is_numpy(namespace_of(x)) and takes_tridiagonal_form(n, k) and all_finite(x):
         found = _by_tridiagonal_form(x.astype(np.complex128 if x.dtype.kind == "c" else np.float64, copy=False), k)
         if found is not None:
             return found[0], cast(found[1], x.dtype)
