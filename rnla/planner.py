@@ -134,12 +134,16 @@ _LARGE = 1 << 31  # bytes of A from which on a pass costs more than the columns 
 _FULL_AT_MOST = 1 << 30  # bytes of A; beyond, LAPACK's copies are not made behind the caller's back
 
 
+_LOW = 16  # ranks up to which blocks are as narrow as products take them
+_LINE = 64  # bytes
+
+
 def block_width(rank: int | None, dtype: np.dtype[Any]) -> int:
     """Return the columns of a Krylov block for a rank, or for a tolerance (None): as products take them at a time."""
     narrow, usual, wide = (16, 32, 48) if np.finfo(dtype).bits == 32 else (16, 24, 48)
     if rank is None:
         return usual
-    return narrow if rank <= 16 else usual if rank <= 100 else wide
+    return narrow if rank <= _LOW else usual if rank <= 100 else wide
 
 
 def krylov_for(op: Ledger, rank: int | None) -> BlockKrylov:
@@ -151,7 +155,11 @@ def krylov_for(op: Ledger, rank: int | None) -> BlockKrylov:
     m, n = op.shape
     if rank is not None and m * n * op.dtype.itemsize > _LARGE and _kind(op) == "dense":
         return BlockKrylov(depth=4, oversampling=0)
-    return BlockKrylov(block_size=block_width(rank, op.dtype))
+    width = block_width(rank, op.dtype)
+    if _kind(op) == "sparse" and rank is not None and rank <= _LOW:
+        # A stored entry fetches a line of the cache for its row of the block, whose columns cost more than the product.
+        width = max(8, _LINE // op.dtype.itemsize)
+    return BlockKrylov(block_size=width)
 
 
 def _choose(op: Ledger, request: Request) -> tuple[RangeFinder, list[str]]:

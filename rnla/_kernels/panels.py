@@ -53,24 +53,24 @@ class _Plan:
         self.group = max(64, min(512, _GROUP_BYTES // max(1, columns * size) // 8 * 8))
 
 
-def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def wide_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
-def _real(a: Array) -> Array:
+def real_view(a: Array) -> Array:
     return a.view(a.real.dtype) if a.dtype.kind == "c" else a
 
 
-def _doubled(triangle: Array) -> Array:
+def doubled(triangle: Array) -> Array:
     """Return the rows of B, or of B and of i B in turn where it is complex, as real numbers."""
     if triangle.dtype.kind != "c":
         return np.ascontiguousarray(triangle)
     rows = np.empty((triangle.shape[0], 2, triangle.shape[1]), dtype=triangle.dtype)
     rows[:, 0], rows[:, 1] = triangle, triangle * triangle.dtype.type(1j)
-    return _real(rows.reshape(-1, triangle.shape[1]))
+    return real_view(rows.reshape(-1, triangle.shape[1]))
 
 
-def _stride(a: Array) -> int:
+def row_stride(a: Array) -> int:
     return a.strides[0] // a.itemsize if a.shape[0] > 1 else a.shape[1]
 
 
@@ -81,15 +81,15 @@ def _added(sums: list[Array]) -> Array:
     return total
 
 
-def _joined(total: Array, dtype: np.dtype[Any]) -> Array:
+def joined_gram(total: Array, dtype: np.dtype[Any]) -> Array:
     """Return the Gram matrix of the kernels' sums, which are those of real and imaginary parts in turn."""
     if dtype.kind != "c":
-        return _hermitian(total)
+        return hermitian(total)
     pairs = total.view(np.complex128)
-    return _hermitian(pairs[0::2] - 1j * pairs[1::2])
+    return hermitian(pairs[0::2] - 1j * pairs[1::2])
 
 
-def _hermitian(total: Array) -> Array:
+def hermitian(total: Array) -> Array:
     """Return the Hermitian matrix with what stands on and above the diagonal."""
     out: Array = np.where(np.tri(len(total), k=-1, dtype=bool), total.conj().T, total)
     if out.dtype.kind == "c":
@@ -132,7 +132,7 @@ class _Work:
 
     def tile(self, rows: slice) -> Array:
         """Return rows of the panel, contiguous and real."""
-        return _real(
+        return real_view(
             self.x[rows] if self.readable else np.ascontiguousarray(self.x[rows], self.x.dtype.newbyteorder("="))
         )
 
@@ -149,11 +149,11 @@ def gram(x: Array, threads: int) -> Array:
     def task(rows: slice, sums: Array) -> None:
         tile = work.tile(rows)
         kernels.gram(
-            like, size, tile.ctypes.data, _stride(tile), *tile.shape, sums.ctypes.data, len(sums), 0, plan.group,
+            like, size, tile.ctypes.data, row_stride(tile), *tile.shape, sums.ctypes.data, len(sums), 0, plan.group,
             width, 1,
         )  # fmt: skip
 
-    return _joined(_added(work.sums(task)), x.dtype)
+    return joined_gram(_added(work.sums(task)), x.dtype)
 
 
 def times_triangle(x: Array, triangle: Array, threads: int, *, out: Array | None = None, squared: bool = True) -> Any:
@@ -175,14 +175,14 @@ def times_triangle(x: Array, triangle: Array, threads: int, *, out: Array | None
     out = np.empty(x.shape, dtype=triangle.dtype) if out is None else out
     if kernels is None:
         return out, _plain_map(lambda tile: tile @ triangle, x, out, threads, squared)
-    work, b = _Work(x, threads), _doubled(triangle)
-    like, size, plan, target = x.real.dtype.type(0), x.real.itemsize, work.plan, _real(out)
+    work, b = _Work(x, threads), doubled(triangle)
+    like, size, plan, target = x.real.dtype.type(0), x.real.itemsize, work.plan, real_view(out)
     width = 3 * kernels.VECTOR_BYTES // size
 
     def task(rows: slice, sums: Array | None) -> None:
         tile, there = work.tile(rows), target[rows]
         kernels.multiplied(
-            like, size, tile.ctypes.data, _stride(tile), *tile.shape, b.ctypes.data, b.shape[1], there.ctypes.data,
+            like, size, tile.ctypes.data, row_stride(tile), *tile.shape, b.ctypes.data, b.shape[1], there.ctypes.data,
             target.shape[1], *_place(sums, b), plan.group, width, 1,
         )  # fmt: skip
 
@@ -203,14 +203,14 @@ def times_inverse(x: Array, triangle: Array, threads: int, *, out: Array | None 
     if kernels is None or t is None:
         return out, _plain_map(lambda tile: _solved(tile, triangle), x, out, threads, squared)
     work = _Work(x, threads)
-    like, size, plan, target = x.real.dtype.type(0), x.real.itemsize, work.plan, _real(out)
+    like, size, plan, target = x.real.dtype.type(0), x.real.itemsize, work.plan, real_view(out)
     width = 3 * kernels.VECTOR_BYTES // size
 
     def task(rows: slice, sums: Array | None) -> None:
         tile, there = work.tile(rows), target[rows]
         kernels.conditioned(
-            like, size, tile.ctypes.data, _stride(tile), *tile.shape, t.ctypes.data, t.shape[1], there.ctypes.data,
-            _stride(target), *_place(sums, t), plan.group, width, 1,
+            like, size, tile.ctypes.data, row_stride(tile), *tile.shape, t.ctypes.data, t.shape[1], there.ctypes.data,
+            row_stride(target), *_place(sums, t), plan.group, width, 1,
         )  # fmt: skip
 
     return out, _finished(work, task, squared)
@@ -232,7 +232,7 @@ def _partly_inverted(triangle: Array, real_size: int) -> Array | None:
         if not np.max(growth) <= _WELL_CONDITIONED:
             return None
         out[here, here] = inverted
-    return _doubled(out)
+    return doubled(out)
 
 
 def _place(sums: Array | None, spare: Array) -> tuple[int, int]:
@@ -241,14 +241,14 @@ def _place(sums: Array | None, spare: Array) -> tuple[int, int]:
 
 def _finished(work: _Work, task: Any, squared: bool) -> Array | None:
     if squared:
-        return _joined(_added(work.sums(task)), work.x.dtype)
+        return joined_gram(_added(work.sums(task)), work.x.dtype)
     run(lambda rows: task(rows, None), work.plan.ranges, work.threads)
     return None
 
 
 # ------------------------------------------------------------------------------------------------ plain twins
 def _plain_sums(x: Array, rows: slice) -> Array:
-    total = np.zeros((x.shape[1], x.shape[1]), dtype=_wide(x.dtype))
+    total = np.zeros((x.shape[1], x.shape[1]), dtype=wide_dtype(x.dtype))
     for start in range(rows.start, rows.stop, _TILE_ROWS):
         tile = np.asarray(x[start : min(start + _TILE_ROWS, rows.stop)], dtype=x.dtype.newbyteorder("="))
         total += tile.conj().T @ tile
@@ -256,7 +256,7 @@ def _plain_sums(x: Array, rows: slice) -> Array:
 
 
 def _plain_gram(x: Array, threads: int) -> Array:
-    return _hermitian(_added(run(lambda rows: _plain_sums(x, rows), _Plan(x.shape, x.dtype).ranges, threads)))
+    return hermitian(_added(run(lambda rows: _plain_sums(x, rows), _Plan(x.shape, x.dtype).ranges, threads)))
 
 
 def _plain_map(change: Any, x: Array, out: Array, threads: int, squared: bool) -> Array | None:
@@ -267,7 +267,7 @@ def _plain_map(change: Any, x: Array, out: Array, threads: int, squared: bool) -
         return _plain_sums(out, rows) if squared else None
 
     sums = run(task, _Plan(x.shape, x.dtype).ranges, threads)
-    return _hermitian(_added(sums)) if squared else None
+    return hermitian(_added(sums)) if squared else None
 
 
 def _solved(tile: Array, triangle: Array) -> Array:

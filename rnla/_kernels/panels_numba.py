@@ -14,7 +14,7 @@ from numba import njit
 from rnla._kernels.microkernel import VECTOR_BYTES, at
 from rnla._kernels.products_numba import _block
 
-__all__ = ["SMALL", "VECTOR_BYTES", "conditioned", "gram", "multiplied", "warm"]
+__all__ = ["SMALL", "VECTOR_BYTES", "conditioned", "gram", "multiplied", "swept", "warm"]
 
 SMALL = 8
 """Columns of the blocks of a triangle whose inverses `conditioned` multiplies with."""
@@ -82,6 +82,38 @@ def conditioned(like: Any, size: Any, a: Any, lda: Any, m: Any, n: Any, t: Any, 
             gram(like, size, there, ldc, ii, n, z, ldz, 0 if i == 0 else 1, rows, width, one)
 
 
+@njit(nogil=True, cache=True)
+def swept(like: Any, size: Any, b: Any, ldb: Any, n: Any, before: Any, x: Any, ldx: Any, m: Any, k: Any, c: Any,
+          ldc: Any, t: Any, ldt: Any, q: Any, ldq: Any, step: Any, z: Any, ldz: Any, g: Any, ldg: Any, rows: Any,
+          width: Any, one: Any) -> None:  # fmt: skip
+    """Q = (X + B C) T, Z = B^T Q and G = Q^T Q, group of rows by group of rows, each read from memory once.
+
+    C has rows for the columns of B from `before` on.  What has the stride 0 of C, T, Z and G is left out; Q may be X,
+    and is where both C and T are left out.  The rows of Q are `step` numbers apart from one group to the next: with 0
+    they are not kept.
+    """
+    for i in range(0, m, rows):
+        ii = min(rows, m - i)
+        tied, source, stride, here = b + i * ldb * size, x + i * ldx * size, ldx, q + i * step * size
+        if ldc != 0:
+            if here != source:
+                given, taken = at(like, source, 0), at(like, here, 0)
+                for r in range(ii):
+                    for j in range(k):
+                        taken[r * ldq + j] = given[r * ldx + j]
+            _block(like, size, tied + before * size, ldb, one, ii, n - before, c, ldc, here, ldq, k, 1, 0)
+            source, stride = here, ldq
+        if ldt != 0:
+            for s in range((k - 1) // width, -1, -1):
+                j = s * width
+                w = min(width, k - j)
+                _block(like, size, source, stride, one, ii, j + w, t + j * size, ldt, here + j * size, ldq, w, 0, 0)
+        if ldz != 0:
+            _block(like, size, tied, one, ldb, n, ii, here, ldq, z, ldz, k, 0 if i == 0 else 1, 0)
+        if ldg != 0:
+            gram(like, size, here, ldq, ii, k, g, ldg, 0 if i == 0 else 1, rows, width, one)
+
+
 def warm(dtype: Any) -> None:
     """Compile for one real dtype, or load what was compiled before."""
     like, size = dtype.type(0), dtype.itemsize
@@ -90,3 +122,4 @@ def warm(dtype: Any) -> None:
     gram(like, size, here, 1, 0, 1, here, 1, 0, 8, 8, 1)
     multiplied(like, size, here, 1, 0, 1, here, 1, here, 1, here, 1, 8, 8, 1)
     conditioned(like, size, here, 1, 0, 1, here, 1, here, 1, here, 1, 8, 8, 1)
+    swept(like, size, here, 1, 0, 0, here, 1, 0, 1, here, 1, here, 1, here, 1, 1, here, 1, here, 1, 8, 8, 1)

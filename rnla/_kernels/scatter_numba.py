@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from rnla._kernels.microkernel import ONE, VECTOR_BYTES, at, tile
 
-__all__ = ["VECTOR_BYTES", "added", "turned", "warm"]
+__all__ = ["VECTOR_BYTES", "added", "fetch_line", "turned", "warm"]
 
 _V1, _V2, _V3, _V4 = (0,), (0, 0), (0, 0, 0), (0, 0, 0, 0)
 _FULL, _MASKED = (), (0,)
@@ -24,7 +24,7 @@ _AHEAD = 12  # rows
 
 
 @intrinsic
-def _fetch(typing_context: Any, address: Any) -> Any:
+def fetch_line(typing_context: Any, address: Any) -> Any:
     """Ask for the line of the cache that an address lies in."""
     del typing_context, address
 
@@ -54,7 +54,7 @@ def added(like: Any, size: Any, pointers: Any, index: Any, values: Any, a: Any, 
         row = a + i * lda * size
         if i + _AHEAD < m:
             for line in range(0, width * size, 64):
-                _fetch(row + _AHEAD * lda * size + line)
+                fetch_line(row + _AHEAD * lda * size + line)
         first, last = starts[i], starts[i + 1]
         for k in range(first, last):
             value, target = at(like, values, k), out + where[k] * ldo * size

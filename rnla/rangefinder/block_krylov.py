@@ -54,7 +54,7 @@ from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsNormal
 from rnla.orth import CholeskyQR2, Orthonormalizer
 from rnla.orth.extend import orthogonalized, orthonormalize_against, project_out
-from rnla.orth.gram_schmidt import added_by
+from rnla.orth.gram_schmidt import added_by, pays
 from rnla.rangefinder.blocks import (
     check_orthonormalizer,
     check_space,
@@ -324,7 +324,8 @@ def _stable_range(
     The singular values of the triangle say what is more than rounding, and which directions are the largest.
     """
     seed = seed[:, : min(int(seed.shape[1]), int(basis.shape[0]) - int(basis.shape[1]))]
-    added = added_by(basis, seed, near, level) if isinstance(orth, CholeskyQR2) and isinstance(seed, np.ndarray) else None
+    sweeps = isinstance(orth, CholeskyQR2) and pays(basis, seed)
+    added = added_by(basis, seed, near, level) if sweeps else None
     q, triangle = orth.factor(project_out(basis, seed)) if added is None else (seed, added.triangle)
     u, s, _ = svd(triangle)
     kept = min(size, int(seed.shape[1]))

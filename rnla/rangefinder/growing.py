@@ -13,11 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.threads import even_ranges, run
 from rnla._xp.linalg import column_norms, host_values
 from rnla._xp.namespace import is_numpy, namespace_of
+from rnla.config import get_config
 
 __all__ = ["appended", "norms_of_columns", "with_room"]
 
+_PARTS = 16
+_WORTH_A_POOL = 1 << 21  # bytes
 _lock = threading.RLock()  # a buffer may be given up, and forgotten, while it is held
 _taken: dict[int, int] = {}  # columns in use of the buffers with room, by identity
 _norms: dict[int, np.ndarray[Any, Any]] = {}  # of their columns, as far as somebody asked
@@ -28,11 +32,17 @@ def with_room(panel: Any, columns: int) -> Any:
     if not is_numpy(namespace_of(panel)) or panel.shape[1] >= columns or panel.size == 0:
         return panel
     buffer = np.empty((panel.shape[0], columns), dtype=panel.dtype)
-    buffer[:, : panel.shape[1]] = panel
+    _copied(panel, buffer[:, : panel.shape[1]])
     with _lock:
         _taken[id(buffer)] = panel.shape[1]
         weakref.finalize(buffer, _forget, id(buffer))
     return buffer[:, : panel.shape[1]]
+
+
+def _copied(block: Any, there: np.ndarray[Any, Any]) -> None:
+    """Copy a block; the first to write in a buffer also gets its memory, which takes as long."""
+    rows = even_ranges(len(there), _PARTS if there.nbytes > _WORTH_A_POOL else 1)
+    run(lambda part: np.copyto(there[part], block[part], casting="unsafe"), rows, get_config().threads)
 
 
 def _forget(buffer: int) -> None:
@@ -105,7 +115,7 @@ def appended(panel: Any, block: Any) -> Any:
             if free:
                 _taken[id(buffer)] = have + more
         if free:
-            buffer[:, have : have + more] = block
+            _copied(block, buffer[:, have : have + more])
             return buffer[:, : have + more]
         # Half as much room again: all the copies together are three times the panel at most.
         return appended(with_room(panel, max(have + more, have + have // 2)), block)
