@@ -129,16 +129,16 @@ class Trial:
         The first seed alone is judged where that is far above the bar.
         """
         seconds, errors = float("inf"), []
-        for seed in SEEDS:
+        for seed in (SEEDS[0], *SEEDS):  # the first comes twice: a slow minute is no verdict
             begun = time.perf_counter()
             out = self.call(method, seed, 1 + 2 * patience if patience < np.inf else None)
             seconds = min(seconds, time.perf_counter() - begun)
-            if seconds > patience:
+            if seconds > (patience if errors else 1.5 * patience):
                 return seconds, None
             errors.append(self.errors(out))
             if not self.no_worse(errors[0], (FAR * bar[0], FAR * bar[1])):
                 break
-        return seconds, tuple(np.median(errors, axis=0).tolist())  # type: ignore[return-value]
+        return seconds, tuple(np.median(errors[-len(SEEDS) :], axis=0).tolist())  # type: ignore[return-value]
 
 
 def predicted(trial: Trial, method: Any) -> float:
