@@ -130,7 +130,8 @@ def _kind(op: Ledger) -> str:
 
 
 _LEAST = 96  # columns that a tolerance is taken to need at least, where the methods are compared
-_LARGE = 1 << 31  # bytes of A from which on a pass costs more than the columns that ride in it
+_LARGE = 1 << 33  # bytes of A from which on it is taken to lie on a disk, whose passes cost more than columns
+_LONG = 32  # times the shorter side
 _FULL_AT_MOST = 1 << 30  # bytes of A; beyond, LAPACK's copies are not made behind the caller's back
 
 
@@ -149,13 +150,15 @@ def block_width(rank: int | None, dtype: np.dtype[Any]) -> int:
 def krylov_for(op: Ledger, rank: int | None) -> BlockKrylov:
     """Return the block Krylov iteration for a rank, or for a tolerance (None).
 
-    Blocks are as narrow as products are fast, because narrow blocks go deeper with the same columns; where A is large
-    each pass takes wider ones.
+    Blocks are as narrow as products are fast, because narrow blocks go deeper with the same columns; where A is so
+    large that it is taken to lie on a disk, each pass takes wider ones.
     """
     m, n = op.shape
     if rank is not None and m * n * op.dtype.itemsize > _LARGE and _kind(op) == "dense":
         return BlockKrylov(depth=4, oversampling=0)
     width = block_width(rank, op.dtype)
+    if rank is None and _kind(op) == "dense" and max(m, n) >= _LONG * min(m, n):
+        width = block_width(1, op.dtype)  # each column in vain costs as much in long panels as in products
     if _kind(op) == "sparse" and rank is not None and rank <= _LOW:
         # A stored entry fetches a line of the cache for its row of the block, whose columns cost more than the product.
         width = max(8, _LINE // op.dtype.itemsize)
