@@ -34,7 +34,7 @@ _WORTH_HALVING = 1 << 23  # bytes of A; smaller ones stay in a cache from one pr
 _FEW, _MANY = 3, 6  # columns; registers of columns, beyond which the arithmetic costs more than reading A
 _ROWS, _DEPTH = 64, 256  # of a tile, which is used twice
 _BEFORE = 16  # entries ahead that A X fetches; the product with the transpose fetches the next tile
-_PARTS = 16
+_PARTS = 8
 _SUMMED = 8  # ranges of rows that sums are added in
 
 

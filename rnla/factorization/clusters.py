@@ -20,7 +20,7 @@ from rnla.config import get_config
 from rnla.factorization.search import Search
 from rnla.operators.ledger import Ledger
 from rnla.planner import bytes_of
-from rnla.rangefinder import BlockKrylov, SubspaceIteration
+from rnla.rangefinder import BlockKrylov, BlockLanczos, SubspaceIteration
 from rnla.rangefinder.protocols import Riders
 from rnla.results import RangeBasis
 from rnla.rng import Key
@@ -42,7 +42,7 @@ def _end_of_cluster(values: np.ndarray, width: int, rank: int) -> int | None:
 
 
 def with_whole_clusters(op: Ledger, basis: RangeBasis, search: Search, rank: int, key: Key) -> RangeBasis:
-    """Return the basis of a block Krylov iteration, or one that holds it and what it missed of clusters.
+    """Return the basis of a block Krylov or Lanczos iteration, or one that holds it and what it missed of clusters.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def with_whole_clusters(op: Ledger, basis: RangeBasis, search: Search, rank: int
     key : Key
     """
     method = search.plan.method
-    if not isinstance(method, BlockKrylov) or basis.factors is not None:
+    if not isinstance(method, (BlockKrylov, BlockLanczos)) or basis.factors is not None:
         return basis
     width, before = basis.blocks[0], 0
     part = SubspaceIteration(space=basis.space)

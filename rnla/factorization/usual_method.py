@@ -18,12 +18,14 @@ from rnla.request import Request
 
 __all__ = ["for_choosing", "for_eigenvalues"]
 
+_NARROW = 16  # columns: products with so few read half of a Hermitian matrix, and wider blocks need more of them
+
 
 def for_eigenvalues(base: Any, request: Request) -> Request:
     """Return a request for eigenvalues: block Lanczos, until those of values like 1/j are right to about 1e-10."""
     if request.rank is None:
         return request
-    part = BlockLanczos(block_size=block_width(request.rank, base.dtype))
+    part = BlockLanczos(block_size=_NARROW)
     return _taken(base, request, part, "one product with a Hermitian matrix takes the basis one power of it further")
 
 

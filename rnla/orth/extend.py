@@ -1,6 +1,6 @@
 """Orthonormalize a block against a basis that is there already: block Gram-Schmidt, twice, checked.
 
-S1. X <- X - B (B^H X).
+S1. X <- X - B (B^H X); of a B whose first columns X is orthogonal to already, but for rounding, the others alone.
 S2. Q = orth(X).
 S3. C = B^H Q; Q <- Q - B C.
 S4. Where norm(C) is above sqrt(eps), S3 has changed Q^H Q = I - C^H C by more than rounding: Q = orth(Q), again S3.
@@ -46,7 +46,7 @@ def _split(basis: Any, x: Any, mine: bool) -> tuple[Any, Any]:
     return x - basis @ c, c
 
 
-def orthonormalize_against(basis: Any, x: Any, orth: Orthonormalizer, key: Key) -> Any:
+def orthonormalize_against(basis: Any, x: Any, orth: Orthonormalizer, key: Key, recent: int | None = None) -> Any:
     """Return Q with orthonormal columns, orthogonal to the basis, whose range holds what X adds to it.
 
     Directions of X that lie in the basis to rounding are replaced by random ones (named by the key),
@@ -60,6 +60,9 @@ def orthonormalize_against(basis: Any, x: Any, orth: Orthonormalizer, key: Key) 
     orth : Orthonormalizer
     key : Key
         For the replacements.
+    recent : int, optional
+        Columns at the end of the basis; to those before them X is orthogonal already, but for rounding.  Where that is
+        not so, S4 finds it out, and the work is done twice.
 
     Returns
     -------
@@ -67,7 +70,8 @@ def orthonormalize_against(basis: Any, x: Any, orth: Orthonormalizer, key: Key) 
     """
     if basis is None or basis.shape[1] == 0:
         return orth.factor(x)[0]
-    q = orth.factor(_refilled(project_out(basis, x), x, key))[0]  # S1, S2
+    near = basis if recent is None else basis[:, max(0, int(basis.shape[1]) - recent) :]
+    q = orth.factor(_refilled(project_out(near, x), x, key))[0]  # S1, S2
     return orthogonalized(basis, q, orth, key)
 
 

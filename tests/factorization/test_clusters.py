@@ -43,3 +43,14 @@ def test_what_could_not_be_looked_for_is_noted() -> None:
         result = rnla.svd(A, 50, method=part, rng=0)
     assert any("cluster" in note for note in result.report.notes)
     assert not any("cluster" in note for note in rnla.svd(A, 50, method=part, rng=0).report.notes)
+
+
+@pytest.mark.parametrize("signs", [1.0, -1.0])
+@pytest.mark.parametrize("name", ["60 ones", "40 ones, then a tail", "two, then 70 ones"])
+def test_no_eigenvalue_of_a_cluster_is_missed(name: str, signs: float) -> None:
+    values = SPECTRA[name]
+    signed = values * np.where(np.arange(N) % 2 == 0, 1.0, signs)
+    Q = matrix(np.ones(N), N, N, rng=1)
+    A = (Q * signed) @ Q.T
+    result = rnla.eigh((A + A.T) / 2, 50, rng=0)
+    assert np.abs(np.abs(result.w) - values[:50]).max() <= 1e-3 * values[0]

@@ -11,6 +11,7 @@ import pytest
 import rnla
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
+from rnla.orth.extend import orthonormalize_against
 from rnla.rangefinder import HERMITIAN_RANGE_FINDERS
 from rnla.rangefinder.protocols import BlockFinder, Goal, Riders
 from rnla.rng import Key
@@ -82,5 +83,38 @@ def test_parameters_are_checked() -> None:
         with pytest.raises(rnla.DTypeError):
             rnla.BlockLanczos(**wrong)
     assert rnla.BlockLanczos().size_for(5) == 60
-    assert rnla.BlockLanczos(block_size=5).size_for(10) == 125
+    assert rnla.BlockLanczos(block_size=5).size_for(10) == 130
     assert rnla.BlockLanczos(depth=2, block_size=5).size_for(20) == 20
+
+
+@pytest.mark.parametrize(("spectrum", "rank"), [("slow", 10), ("slow", 50), ("fast", 10), ("fast", 50)])
+def test_the_usual_blocks_give_eigenvalues_to_ten_digits(spectrum: str, rank: int) -> None:
+    """The accuracy that the columns of the method without arguments were measured for, on another size and draw."""
+    n = 1100
+    i = np.arange(1.0, n + 1)
+    values = (1 / i if spectrum == "slow" else np.exp(-i / 30)) * np.random.default_rng(3).choice([-1.0, 1.0], n)
+    Q = np.linalg.qr(np.random.default_rng(4).standard_normal((n, n)))[0]
+    A = (Q * values) @ Q.T
+    result = rnla.eigh((A + A.T) / 2, rank, rng=5)
+    assert isinstance(result.report.plan.method, rnla.BlockLanczos)
+    known = np.sort(np.abs(values))[::-1][:rank]
+    assert np.max(np.abs(np.abs(result.w) - known) / known) <= 1e-10
+    assert np.linalg.norm(result.V.T @ result.V - np.eye(rank)) <= 1e-13
+
+
+def test_blocks_stay_orthonormal_where_the_recurrence_loses_it() -> None:
+    """Eigenvalues that converge at once, and blocks that vanish: the recurrence alone would bring them back."""
+    n = 400
+    values = np.r_[1e3 * np.ones(5), 2.0 ** -np.arange(n - 5.0)]
+    A = np.diag(values)
+    basis = basis_of(A, rnla.BlockLanczos(block_size=8), 96).basis
+    assert np.linalg.norm(basis.T @ basis - np.eye(96)) <= 1e-13
+
+
+def test_a_claim_of_orthogonality_that_is_wrong_is_found_out() -> None:
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.standard_normal((300, 40)))[0]
+    for x in (rng.standard_normal((300, 8)), basis[:, :8] + 1e-6 * rng.standard_normal((300, 8)), basis[:, :8].copy()):
+        q = orthonormalize_against(basis, x, rnla.CholeskyQR2(), Key(0), 10)
+        both = np.concatenate([basis, q], axis=1)
+        assert np.linalg.norm(both.T @ both - np.eye(48)) <= 1e-13
