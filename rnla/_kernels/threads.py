@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-__all__ = ["even_ranges", "interruptible", "one_blas_thread", "run"]
+__all__ = ["even_ranges", "hold_newcomers", "interruptible", "one_blas_thread", "run"]
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -195,6 +195,16 @@ def _restore_blas() -> None:
     global _blas_found
     _set_threads(_blas_found)
     _blas_found = []
+
+
+def hold_newcomers() -> None:
+    """Hold what was loaded inside a held block too, until its end."""
+    global _blas_found
+    with _blas_lock:
+        if _blas_users:
+            before = _blas_found
+            _hold_blas()
+            _blas_found = [*before, *_blas_found]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ Problem: of a Gram matrix a few eigenvectors are wanted; the complete decomposit
 S1. Tridiagonal form T = Q^H X Q by reflections (LAPACK sytrd, hetrd).
 S2. All eigenvalues of T by QR iteration without vectors (sterf); of the k largest the vectors by inverse iteration,
     orthogonal to those close by (stein).
-S3. Back by Q (ormqr, unmqr).
+S3. Back by Q (ormtr, unmtr).
 S4. Look at the residual and at the columns' inner products; then one Newton step to orthonormal columns,
     V (3 - V^H V) / 2.
 
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._xp.lapack import call
 from rnla._xp.linalg import adjoint, cast, eigh, eps_of
 from rnla._xp.namespace import all_finite, is_numpy, namespace_of
 
@@ -64,26 +65,28 @@ def leading_eigh(x: Any, k: int) -> tuple[Any, Any]:
 
 def _by_tridiagonal_form(x: np.ndarray[Any, Any], k: int) -> tuple[Any, Any] | None:
     """Return the pairs, or None where they are not what they should be."""
-    from scipy.linalg import lapack
-
     n, real = len(x), x.dtype.kind == "f"
-    reduce, reflect = (lapack.dsytrd, lapack.dormqr) if real else (lapack.zhetrd, lapack.zunmqr)
-    # LAPACK reads columns: a real array that lies by rows is handed over as its equal transpose.
-    reflectors, diagonal, beside, tau, failed = reduce(x.T if real else x, lower=1, lwork=_BLOCK * n)  # S1
-    if failed:
+    reduce, reflect = ("dsytrd", "dormtr") if real else ("zhetrd", "zunmtr")
+    # LAPACK reads columns: what lies by rows is the transpose, equal for a real matrix and conjugate for a complex one.
+    reflectors = np.array(x if real else x.T, order="C")
+    tau, work = np.empty(n, dtype=x.dtype), np.empty(_BLOCK * n, dtype=x.dtype)
+    diagonal, beside = np.empty((2, n))
+    if call(reduce, "L", n, reflectors, n, diagonal, beside, tau, work, len(work)):  # S1
         return None
     scale = np.abs(diagonal).max()  # at most the norm
-    w, failed = lapack.dsterf(diagonal, beside)  # S2
-    if failed or scale == 0:
+    w = diagonal.copy()
+    if scale == 0 or call("dsterf", n, w, beside.copy()):  # S2
         return None
-    z, failed = lapack.dstein(diagonal, beside, w[n - k :], np.ones(n, dtype=np.intc), np.full(n, n, dtype=np.intc))
-    if failed:
+    w = w[n - k :]
+    one_block, numbers, failed = np.ones(n, dtype=np.intc), np.empty((6, n)), np.empty((2, n), dtype=np.intc)
+    z = np.empty((k, n))
+    ends = np.full(n, n, dtype=np.intc)
+    if call("dstein", n, diagonal, beside, k, w, one_block, ends, z, n, numbers, failed[0], failed[1]):
         return None
-    w, z = w[: n - k - 1 : -1], z[:, k - 1 :: -1]
-    v = np.empty((n, k), dtype=x.dtype)
-    v[0] = z[0]
-    below = np.array(z[1:], dtype=x.dtype, order="F")
-    v[1:] = reflect("L", "N", reflectors[1:, :-1], tau, below, _BLOCK * k)[0]  # S3
+    z = z.astype(x.dtype, copy=False)
+    if call(reflect, "L", "L", "N", n, k, reflectors, n, tau, z, n, work, len(work)):  # S3
+        return None
+    w, v = w[::-1], np.ascontiguousarray(z[::-1].T)
     residual = x @ v  # S4
     residual -= v * w
     inner = adjoint(v) @ v

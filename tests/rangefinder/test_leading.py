@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+import time
+
 import numpy as np
 import pytest
-import scipy.linalg.lapack
 
-from rnla._xp import leading
+from rnla._xp import lapack, leading
 from rnla._xp.leading import leading_eigh
 
 SPECTRA = {
@@ -69,13 +74,16 @@ def test_few_pairs_need_no_complete_decomposition(monkeypatch):
 def test_what_is_not_right_goes_to_the_complete_decomposition(monkeypatch, what):
     """Vectors that are wrong, values that are wrong, a failure that LAPACK tells, and a matrix of zeros."""
     h = hermitian(SPECTRA["slow"](40), "d") * (what != "zero")
-    stein, sterf = scipy.linalg.lapack.dstein, scipy.linalg.lapack.dsterf
-    if what == "vectors":
-        monkeypatch.setattr(scipy.linalg.lapack, "dstein", lambda *a: (stein(*a)[0][::-1], 0))
-    if what == "values":
-        monkeypatch.setattr(scipy.linalg.lapack, "dsterf", lambda *a: (1.01 * sterf(*a)[0], 0))
-    if what == "not converged":
-        monkeypatch.setattr(scipy.linalg.lapack, "dstein", lambda *a: (stein(*a)[0], 3))
+
+    def broken(name, *given):
+        info = lapack.call(name, *given)
+        if what == "vectors" and name == "dstein":
+            given[7][:] = given[7][:, ::-1]
+        if what == "values" and name == "dsterf":
+            given[1][:] *= 1.01
+        return 3 if what == "not converged" and name == "dstein" else info
+
+    monkeypatch.setattr(leading, "call", broken)
     calls = []
     monkeypatch.setattr(leading, "eigh", lambda x: calls.append(1) or np.linalg.eigh(x))
     w, v = leading_eigh(h, 5)
@@ -83,8 +91,55 @@ def test_what_is_not_right_goes_to_the_complete_decomposition(monkeypatch, what)
     assert np.allclose(h @ v, v * w, atol=1e-14)
 
 
+def test_python_is_free_while_lapack_works(monkeypatch):
+    """Another thread takes a turn within one call: SciPy's own functions would keep it waiting until their end."""
+    h, ticks, inside = hermitian(SPECTRA["slow"](600), "d"), [], threading.Event()
+    done = threading.Event()
+
+    def watch():
+        while not done.is_set():
+            if inside.is_set():
+                ticks.append(1)
+            time.sleep(1e-4)
+
+    def marked(name, *given):
+        inside.set()
+        try:
+            return lapack.call(name, *given)
+        finally:
+            inside.clear()
+
+    monkeypatch.setattr(leading, "call", marked)
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        for _ in range(20):
+            leading_eigh(h, 5)
+    finally:
+        done.set()
+        thread.join()
+    assert len(ticks) >= 20
+
+
 def test_the_matrix_is_not_changed():
     h = hermitian(SPECTRA["slow"](50), "d")
     before = h.copy()
     leading_eigh(h, 5)
     assert np.array_equal(h, before)
+
+
+def test_a_blas_that_is_loaded_within_a_call_is_held_too():
+    """The first call of a process gives the bits of the second, and limits are as before afterwards."""
+    script = """
+import numpy as np, rnla
+from threadpoolctl import threadpool_info
+def limits():
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+before = limits()
+A = np.random.default_rng(0).standard_normal((900, 400))
+found = [rnla.svd(A, 5, method=rnla.GramEigh(), rng=0) for _ in range(2)]
+assert all(np.array_equal(a, b) for a, b in zip(*found))
+assert limits() == before
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "RNLA_KERNELS": "plain"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
