@@ -16,8 +16,9 @@ S5. One shape: factors are zero past the rank of an item, up to the largest rank
 Certificate, for every item: the Frobenius identity where it is above its floor, else the explicit residual; exact.  In
 the spectral norm a complete factorization is exact, and a basis has its Frobenius error as a bound.
 
-Cost: that of the single matrix times the items; no Python loop over them.  With a tolerance the work of smaller bases
-is done again, less than once in all.
+Cost: that of the single matrix times the items; no Python loop over them, but for the products of items so large that
+the compiled kernels do them in less time, one by one.  With a tolerance the work of smaller bases is done again, less
+than once in all.
 Guarantee: as for one matrix.  On the host an item's bits depend on its place in the stack, the request and the
 key, not on the other items nor on the threads (`tests/factorization/test_batched.py`).
 
