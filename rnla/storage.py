@@ -378,7 +378,7 @@ def _check_shapes(result: Result) -> None:
     if isinstance(result.resume, Resume):
         basis = result.resume.basis
         rows = (n, m) if basis.space == "row" else (m, n)
-        fit &= basis.basis.shape[0] == rows[0] and basis.image.shape[0] == rows[1]
-        fit &= basis.basis.shape[1] == basis.image.shape[1]
+        fit &= basis.basis.shape[0] == rows[0]
+        fit &= basis.image is None or tuple(basis.image.shape) == (rows[1], basis.basis.shape[1])
     if not fit:
         raise IntegrityError("its arrays do not fit each other")

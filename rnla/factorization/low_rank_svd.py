@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from rnla._kernels.products import product
-from rnla._kernels.threads import interruptible
+from rnla._kernels.threads import even_ranges, interruptible, run
 from rnla._xp.linalg import adjoint, svd
 from rnla._xp.namespace import is_numpy, namespace_of
 from rnla.config import get_config
+from rnla.factorization.signs import fix_signs, row_phases
 from rnla.orth import CholeskyQR2, HouseholderQR
 from rnla.results import LowRank
 
-__all__ = ["SingularVectors", "svd_of_low_rank"]
+__all__ = ["SingularVectors", "leading_vectors", "svd_of_low_rank"]
 
+_TILE_BYTES = 1 << 20  # of a panel that is overwritten
 _SMALL = 300_000  # rows times squared columns of a panel; LAPACK takes 0.1 milliseconds for it
 
 
@@ -57,6 +61,37 @@ class SingularVectors:
         if along != slice(None):
             vectors = vectors[along, :]
         return vectors if self._side == "left" else adjoint(vectors)
+
+    def spent(self, factors: Any) -> Any:
+        """Return all left vectors times a number each, in the memory of the panel, which is gone then.
+
+        A panel may be most of the memory of a call, and a fresh one costs more time than the product.
+        """
+        panel, small = self._panel, self._small * factors[None, :]
+        if not isinstance(panel, np.ndarray) or small.shape[0] != small.shape[1] or not panel.flags.writeable:
+            return _times(panel, small)
+
+        def work(rows: slice) -> None:
+            panel[rows] = product(panel[rows], small, panel.dtype, 1)
+
+        run(work, even_ranges(len(panel), -(-panel.nbytes // _TILE_BYTES)), get_config().threads)
+        return panel
+
+
+def leading_vectors(u: Any, vh: Any, rank: int) -> tuple[Any, Any]:
+    """Return the first vectors of a decomposition, with the phases of `fix_signs`; what was given is gone then.
+
+    Parameters
+    ----------
+    u, vh : SingularVectors or array
+    rank : int
+    """
+    tall = isinstance(u, SingularVectors) and u.shape[0] > vh.shape[1]
+    if not tall or rank != u.shape[1] or rank == 0:
+        return fix_signs(u[:, :rank], vh[:rank, :])
+    right = vh[:rank, :]
+    phases = row_phases(right)  # the shorter side decides
+    return u.spent(phases), right * adjoint(phases[None, :])
 
 
 def svd_of_low_rank(factors: LowRank) -> tuple[SingularVectors, Any, SingularVectors]:

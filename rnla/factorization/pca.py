@@ -5,8 +5,9 @@ Problem: the directions of largest variance of the rows of X, for X of any kind.
 Equation: B = diag(sqrt(w)) (X - 1 mean^T) diag(1/scale) ~ U diag(s) V^H; components V^H, variances s^2 over the degrees
 of freedom, scores (X - 1 mean^T) diag(1/scale) V.
 
-S1. One pass for the means of the columns and the squares about them (`rnla.operators.moments`); out of core, where the
-    Gram matrix is what the plan wants, that comes from the same pass (`rnla.operators.scatter`).
+S1. One pass for the means of the columns and the squares about them (`rnla.operators.moments`).  A tall matrix in a
+    file, of which the plan wants the Gram matrix, gives that in the same pass (`rnla.operators.scatter`), and where it
+    tells what was asked, no other pass is made but for the scores, on request (`rnla.factorization.covariance`).
 S2. B as an operator (`rnla.operators.centered`): tiles are centred before they are multiplied, sparse zeros stay.
 S3. The driver of `rnla.svd` on B, with its certificate (Algorithms 4.4 and 5.1 of [halko2011]_).
 S4. Signs by the components; scores from U and s where they are B V to rounding, else in one pass more.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +31,7 @@ from rnla._xp.linalg import adjoint, cast, host_values
 from rnla._xp.namespace import from_host, to_host
 from rnla.config import config_context, fixed_settings, get_config
 from rnla.errors import BudgetError, DeadlineReached, InputError, NonFiniteError
+from rnla.factorization.covariance import bytes_of_gram, leading, made_in_one, multiplied, told
 from rnla.factorization.driver import Certificate, run, unscaled
 from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.resuming import at_home
@@ -42,13 +45,10 @@ from rnla.operators.coerce import as_operator
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import LinearOperator, Magnitude
-from rnla.operators.rowblocks import RowBlocks
-from rnla.operators.scan import times_power_of_two
 from rnla.operators.scatter import column_scatter
-from rnla.planner import make_plan
-from rnla.rangefinder import GramEigh
-from rnla.request import read_request
-from rnla.results import Status, SVDResult, register_resumer
+from rnla.planner import make_plan, usual_plan
+from rnla.request import Request, read_request
+from rnla.results import ErrorEstimate, Report, Resume, Status, SVDResult, register_resumer
 from rnla.results.pca_result import PCAResult
 from rnla.rng import Key, as_key
 from rnla.working import working
@@ -142,21 +142,31 @@ def pca(
     request = read_request(
         base.shape, base.dtype, rank, tol, "fro", None, None, None, method, on_failure, energy
     )  # fmt: skip
-    m = base.shape[0]
+    started, m = time.perf_counter(), base.shape[0]
     options = Standardization.read(base, center, scale, weights, rows)
     if isinstance(base, Implicit):
         base.require_adjoint()
     limit, taken = get_config().max_passes, options.passes(base)
-    if limit is not None and limit <= taken:
-        raise BudgetError(f"the means take {taken} pass and max_passes={limit} leaves none for the rest; allow more")
-    with config_context(max_passes=None if limit is None else limit - taken):
-        preview = centered(base, magnitude=Magnitude(math.nan))
-        plan = make_plan(Ledger(preview), request)  # what cannot fit is refused before the means are taken
+    preview = Ledger(centered(base, magnitude=Magnitude(math.nan)))
+    draft = usual_plan(preview, request)
+    together = made_in_one(base, options.plain, draft.method) and get_config().allows(bytes_of_gram(base))
+    # With exactly the passes that means and products take apart, a Gram matrix that does not tell would cost one.
+    together = together and limit != taken + (draft.passes or 0)
+    if not together:
+        _require_room(preview, request, limit, taken)  # what cannot fit is refused before the means are taken
     with fixed_settings(), watching() as watch, working(base.xp, base.dtype):
         watch.stage = "taking the means"
         inner, found = Ledger(base), None
-        if _together(base, options, plan.method) and (limit is None or limit > taken + (plan.passes or 0)):
+        if together:
             found = column_scatter(inner)
+            first = None if found is None else leading(base, request, found)
+            if found is not None and first is not None:
+                report, resume = told(X, inner, first, found[1], request, draft, key, started)
+                return _result(
+                    (None, first.components, first.values), base, found[0], None, None, options.degrees(m),
+                    error=first.error, report=report, status=Status.MET, resume=resume, source=X,
+                )  # fmt: skip
+            _require_room(preview, request, limit, 1 if found is not None else 1 + taken)
         if found is None:
             centre, scales, magnitude = options.take(inner)  # S1
             gram = None
@@ -179,11 +189,12 @@ def pca(
         return _assembled(result, base, centre, scales, options.weights, options.degrees(m), before)
 
 
-def _together(base: LinearOperator, options: Standardization, method: Any) -> bool:
-    """Whether the means and the Gram matrix that the method wants are made in one pass."""
-    plain = options.center is True and options.scale is False and options.weights is None
-    tall = base.shape[0] >= base.shape[1]
-    return plain and tall and isinstance(method, GramEigh) and isinstance(base, RowBlocks) and base.dtype.char in "dD"
+def _require_room(preview: Ledger, request: Request, limit: int | None, taken: int) -> None:
+    """Raise where the passes that are left after the means, or the memory, do not do for the products."""
+    if limit is not None and limit <= taken:
+        raise BudgetError(f"the means take {taken} pass and max_passes={limit} leaves none for the rest; allow more")
+    with config_context(max_passes=None if limit is None else limit - taken):
+        make_plan(preview, request)
 
 
 def _what_is_left(op: Ledger, watch: Any) -> dict[str, Any]:
@@ -223,8 +234,7 @@ def _assembled(
     before: tuple[int, int, int],
 ) -> PCAResult:  # fmt: skip
     """Return the components, variances and scores (S4)."""
-    xp, n = base.xp, base.shape[1]
-    values = host_values(result.s)
+    xp = base.xp
     passes, scans, products = before
     resume = result.resume
     assert resume is not None
@@ -232,16 +242,33 @@ def _assembled(
     if weights is None and exact:
         scores = result.U * cast(result.s, result.U.dtype)[None, :]
     else:
-        view = Ledger(centered(base, center=centre[0], rest=centre[1], scale=scales, magnitude=Magnitude(math.nan)))
         with working(xp, base.dtype):
-            scores = times_power_of_two(view.matmat(adjoint(result.Vh)), view.exponent)
-        passes, products = passes + view.counts.passes, products + view.counts.products
+            scores, counts = multiplied(base, result.Vh, centre, scales)
+        passes, products = passes + counts.passes, products + counts.products
+    report = dataclasses.replace(
+        result.report, passes=result.report.passes + passes, scans=result.report.scans + scans,
+        products=result.report.products + products,
+    )  # fmt: skip
+    return _result(
+        (scores, result.Vh, result.s), base, centre, scales, weights, degrees, error=result.error, report=report,
+        status=result.status, resume=resume, source=result._source,
+    )  # fmt: skip
+
+
+def _result(
+    parts: tuple[Any, Any, Any], base: LinearOperator, centre: tuple[Any, Any], scales: Any, weights: Any,
+    degrees: float, *, error: ErrorEstimate, report: Report, status: Status, resume: Resume, source: Any,
+) -> PCAResult:  # fmt: skip
+    """Return the result of scores, or None for those on request, components and singular values."""
+    xp, n = base.xp, base.shape[1]
+    scores, components, s = parts
+    values = host_values(s)
     with np.errstate(over="ignore", under="ignore"):
         variance = values * (values / degrees)
-        norm = result.error.norm_of_A
+        norm = error.norm_of_A
         total = norm * (norm / degrees)
         share = np.minimum(1.0, (values / norm) ** 2) if norm > 0 else np.zeros_like(values)
-        real = np.dtype(str(result.s.dtype).rpartition(".")[2])
+        real = np.dtype(str(s.dtype).rpartition(".")[2])
         finite = bool(np.all(np.isfinite(variance.astype(real))))
     if not finite or not math.isfinite(total):
         raise NonFiniteError(f"the variances exceed the range of {real}; scale the matrix down first")
@@ -250,15 +277,25 @@ def _assembled(
         mean = rest = from_host(np.zeros(n, dtype=base.dtype), xp, base.device)
     else:
         mean, rest = in_two(*centre, base.dtype, xp)
-    report = dataclasses.replace(
-        result.report, passes=result.report.passes + passes, scans=result.report.scans + scans,
-        products=result.report.products + products,
-    )  # fmt: skip
     return PCAResult(
-        scores, result.Vh, mean, result.s, variance, share, rest,
+        scores, components, mean, s, variance, share, rest,
         None if scales is None else from_host(scales.astype(real), xp, base.device), weights, total,
-        error=result.error, report=report, status=result.status, resume=resume, _source=result._source,
+        error=error, report=report, status=status, resume=resume, _source=source,
     )  # fmt: skip
+
+
+def _again(result: PCAResult, X: Any, rank: int | None, tol: float | None, on_failure: str) -> PCAResult:
+    """Go on from a result without an image: the Gram matrix takes one pass, as any look at the matrix does."""
+    resume = result.resume
+    assert resume is not None
+    if tol is not None and result.error.meets(tol):
+        rank, tol = result.rank, None  # columns are never lost
+    more = pca(X, rank, tol=tol, method=resume.method, on_failure=on_failure, rng=resume.seed)
+    k = min(more.rank, result.rank)
+    gap = np.abs(more.singular_values[:k] ** 2 - result.singular_values[:k] ** 2).max(initial=0.0)
+    if more.shape != result.shape or not gap <= 1e-8 * resume.frobenius**2:
+        raise InputError("extend needs the matrix that was factorized, and this one has other variances")
+    return more
 
 
 def _extend(
@@ -275,6 +312,8 @@ def _extend(
     )
     if request.rank is not None and request.rank < result.rank:
         raise InputError(f"rank={request.rank} is below the present {result.rank}; use truncate(rank={request.rank})")
+    if resume.basis.image is None:
+        return _again(result, X, rank, tol, on_failure)
     loaded = result._source is None
     moved = dataclasses.replace(
         result, **{

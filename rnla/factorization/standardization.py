@@ -71,6 +71,11 @@ class Standardization:
         return options
 
     @property
+    def plain(self) -> bool:
+        """Whether columns are centred at their means, and nothing else is done."""
+        return self.center is True and self.scale is False and self.weights is None
+
+    @property
     def center_given(self) -> bool:
         """Whether the caller gave the centre."""
         return isinstance(self.center, np.ndarray)

@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 from rnla.factorization.batched import batched_svd, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
 from rnla.factorization.from_svd import FromSVD
+from rnla.factorization.low_rank_svd import leading_vectors
 from rnla.factorization.search import Factored
-from rnla.factorization.signs import fix_signs
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.planner import Plan, make_plan
@@ -193,7 +193,7 @@ class _SVD(FromSVD):
 
     def build(self, factored: Factored, rank: int, exponent: int, certificate: Certificate) -> SVDResult:
         u, vh = factored.parts
-        u, vh = fix_signs(u[:, :rank], vh[:rank, :])  # S6
+        u, vh = leading_vectors(u, vh, rank)  # S6
         return SVDResult(u, unscaled(factored.values[:rank], exponent), vh, **certificate.fields())
 
 

@@ -31,8 +31,8 @@ class RangeBasis:
         ``"column"``: it lies in the column space (m rows) and ``image`` is the adjoint of A times X.
     basis : array, shape (n or m, l)
         Orthonormal columns.
-    image : array, shape (m or n, l)
-        The matrix, or its adjoint, times the basis.
+    image : array, shape (m or n, l), or None
+        The matrix, or its adjoint, times the basis; None in a result that was made without it.
     blocks : tuple of int
         Sizes of the blocks in the order in which they were added.
     probes, probed : array or None

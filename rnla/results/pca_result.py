@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import importlib
 import math
 from typing import Any, ClassVar
 
@@ -30,10 +32,14 @@ class PCAResult(Result):
 
     X ~ 1 mean^T + scores components diag(scale).  Unpacks as ``scores, components, mean = result``.
 
+    Of a tall matrix in a file the means and components take one pass, and the scores another one when they are first
+    asked for: the result holds on to the matrix.  It travels without the matrix, so scores that were not made do not
+    travel either: ``transform(X)`` makes them again.
+
     Attributes
     ----------
-    scores : array, shape (m, k)
-        (X - 1 mean^T) diag(1 / scale) components^H: what ``transform(X)`` gives, for every row.
+    known_scores : array, shape (m, k), or None
+        The scores, where they were made; None for a tall matrix in a file, until `scores` is asked for.
     components : array, shape (k, n)
         Orthonormal rows; the entry of largest modulus in each is real and positive.
     mean : array, shape (n,)
@@ -65,7 +71,7 @@ class PCAResult(Result):
     factor_names: ClassVar[tuple[str, ...]] = ("scores", "components", "mean")
     title: ClassVar[str] = "Principal components"
 
-    scores: Any
+    known_scores: Any
     components: Any
     mean: Any
     singular_values: Any
@@ -87,6 +93,20 @@ class PCAResult(Result):
         return int(self.components.shape[0])
 
     @property
+    def scores(self) -> Any:
+        """What ``transform(X)`` gives for every row, (X - 1 mean^T) diag(1 / scale) components^H; shape (m, k).
+
+        Where they were not made yet, they are now: one pass over X, which ``report`` then counts.
+        """
+        if self.known_scores is None:
+            if self._source is None:
+                raise InputError("the scores were not made while the matrix was at hand: transform(X) makes them")
+            made, report = importlib.import_module("rnla.factorization.covariance").scores_of(self, self._source)
+            object.__setattr__(self, "known_scores", made)
+            object.__setattr__(self, "report", report)
+        return self.known_scores
+
+    @property
     def noise_variance(self) -> float:
         """Mean variance along the min(m, n) - k directions that were left out; 0 where there are none."""
         rest = min(self.shape) - self.rank
@@ -98,11 +118,11 @@ class PCAResult(Result):
         """Whether the shapes of the factors agree."""
         k = int(self.singular_values.shape[0])
         m, n = self.shape
-        shapes = [tuple(getattr(self, name).shape) for name in ("scores", "components", "mean", "mean_rest")]
+        shapes = [tuple(getattr(self, name).shape) for name in ("components", "mean", "mean_rest")]
         rest = [tuple(self.explained_variance.shape), tuple(self.explained_variance_ratio.shape)]
-        optional = [(self.scale, (n,)), (self.weights, (m,))]
+        optional = [(self.known_scores, (m, k)), (self.scale, (n,)), (self.weights, (m,))]
         return (
-            shapes == [(m, k), (k, n), (n,), (n,)]
+            shapes == [(k, n), (n,), (n,)]
             and rest == [(k,), (k,)]
             and all(found is None or tuple(found.shape) == shape for found, shape in optional)
         )
@@ -180,11 +200,11 @@ class PCAResult(Result):
 
     def as_operator(self) -> FactoredOperator:
         """Return 1 mean^T + scores components diag(scale) as an operator that multiplies without being formed."""
-        xp, _ = _library(self.scores)
+        xp, _ = _library(self.components)
         right = self.components
         if self.scale is not None:
             right = right * cast(self.scale, right.dtype)[None, :]
-        ones = zeros((self.shape[0], 1), self.scores) + 1
+        ones = zeros((self.shape[0], 1), self.components) + 1
         return FactoredOperator(
             xp.concat([self.scores, ones], axis=1), None, xp.concat([right, self.mean[None, :]], axis=0)
         )
@@ -214,11 +234,16 @@ class PCAResult(Result):
         s = host_values(self.singular_values)
         k = chosen_rank(self, s, rank, tol, np.dtype(str(self.components.dtype).rpartition(".")[2]))
         return dataclasses.replace(
-            self, scores=self.scores[:, :k], components=self.components[:k, :],
+            self, known_scores=None if self.known_scores is None else self.known_scores[:, :k],
+            components=self.components[:k, :],
             singular_values=self.singular_values[:k], explained_variance=self.explained_variance[:k],
             explained_variance_ratio=self.explained_variance_ratio[:k], error=truncated_error(self.error, s, k),
             report=truncated_report(self.report, k), status=Status.MET,
         )  # fmt: skip
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PCAResult:
+        names = ("known_scores", "components", "mean", "resume")
+        return dataclasses.replace(self, **{name: copy.deepcopy(getattr(self, name), memo) for name in names})
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the lines about the variances."""

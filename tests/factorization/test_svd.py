@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import tracemalloc
 import warnings
 from typing import Any
 
@@ -408,3 +409,18 @@ def test_a_share_of_energy_is_kept_with_the_least_rank(energy: float) -> None:
 def test_a_share_of_energy_that_means_nothing_is_refused(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(rnla.InputError, match=message):
         rnla.svd(np.eye(4, dtype=np.float32), **asked)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_left_vectors_take_the_memory_of_the_panel(dtype: str) -> None:
+    """The image and an orthonormal panel, which becomes U; a panel more for U, and one for its signs, would be 4."""
+    A = matrix(0.9 ** np.arange(40), 20_000, 40, dtype=dtype, rng=3)
+    rnla.svd(A[:200], 20, method=rnla.GramEigh())
+    tracemalloc.start()
+    result = rnla.svd(A, 20, method=rnla.GramEigh())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 3.5 * result.U.nbytes
+    assert np.linalg.norm(result.U.conj().T @ result.U - np.eye(20)) <= 1e-13
+    expected = A @ result.Vh.conj().T / result.s
+    assert np.abs(result.U - expected).max() <= 1e-12
