@@ -23,7 +23,8 @@ FAMILY = "scatter"
 """The name of the kernels."""
 _TURNED = 64  # columns that are turned at a time
 _SUMS_BYTES = 1 << 19  # of the sums of a panel, so far as its rows do not become too short
-_SHORTEST, _LONGEST = 64 * 8, 64 * 16  # bytes of a row of a panel
+_SHORTEST, _LONGEST = 256, 1024  # bytes of a row of a panel
+_ONCE = 2048  # the same where a row of S has one entry: then rows of A that are read in long pieces matter more
 
 
 class Scatter:
@@ -95,16 +96,23 @@ class Scatter:
         size, like = real.itemsize, real.dtype.type(0)
         step = real.strides[0] // size if len(real) > 1 else real.shape[1]
         room = _SUMS_BYTES // max(1, len(out))
-        most = max(_SHORTEST, min(_LONGEST, room // 64 * 64)) // size
+        most = max(_SHORTEST, min(_LONGEST, room // _SHORTEST * _SHORTEST)) // size
+        once = len(index) <= len(real)
+        most = _ONCE // size if once else most
 
         def task(start: int) -> None:
             width = min(most, real.shape[1] - start)
-            sums = np.zeros((len(out), width), dtype=real.dtype)
+            here = target[:, start : start + width]
+            # Sums that are seldom touched are as well kept where they belong.
+            sums = here if once else np.empty((len(out), width), dtype=real.dtype)
+            sums[...] = 0
             kernels.added(
                 like, size, pointers.ctypes.data, index.ctypes.data, values.ctypes.data,
-                real.ctypes.data + start * size, step, len(real), sums.ctypes.data, width, width,
+                real.ctypes.data + start * size, step, len(real), sums.ctypes.data,
+                real.shape[1] if once else width, width,
             )  # fmt: skip
-            target[:, start : start + width] = sums
+            if not once:
+                here[...] = sums
 
         run(task, range(0, real.shape[1], most), threads)
         return out

@@ -39,7 +39,8 @@ def panel_sketch(x: Any, sketch: TestMatrix, size: int, key: Key) -> Any:
     xp = namespace_of(x)
     if is_numpy(xp) and isinstance(sketch, SparseTestMatrix):
         omega = sparse_rows(sketch, p, size, key, np.dtype(name))
-        return Scatter(omega).adjoint_times(x, get_config().threads) / math.sqrt(size)
+        found = Scatter(omega).adjoint_times(x, get_config().threads)
+        return np.divide(found, math.sqrt(size), out=found)
     ranges = even_ranges(p, max(1, -(-p // _TILE_ROWS)))
 
     def part(rows: slice) -> Any:

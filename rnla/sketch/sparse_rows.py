@@ -48,6 +48,14 @@ def sparse_rows(sketch: Any, rows: int, columns: int, key: Any, dtype: Any) -> A
         return drawn[0]
     import scipy.sparse
 
-    out = scipy.sparse.vstack(drawn, format="csr")
+    entries = sum(each.nnz for each in drawn)
+    index = np.int32 if max(entries, columns) < 2**31 else np.int64
+    pointers = np.zeros(rows + 1, dtype=index)
+    before = 0
+    for each, part in zip(drawn, parts, strict=True):
+        pointers[part.start + 1 : part.stop + 1] = each.indptr[1:].astype(index) + index(before)
+        before += each.nnz
+    data, where = (np.concatenate([getattr(each, name) for each in drawn]) for name in ("data", "indices"))
+    out = scipy.sparse.csr_array((data, where.astype(index, copy=False), pointers), shape=(rows, columns))
     out.has_canonical_format = True
     return out

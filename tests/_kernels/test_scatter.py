@@ -13,7 +13,7 @@ from rnla.sketch import CountSketch, SparseSign, SparseStack
 from rnla.sketch.sparse_rows import sparse_rows
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
-SHAPES = ((300, 45, 60), (1000, 130, 257), (37, 5, 9), (9, 1, 3), (40, 0, 7))
+SHAPES = ((300, 45, 60), (200, 530, 40), (1000, 130, 257), (37, 5, 9), (9, 1, 3), (40, 0, 7))
 LAYOUTS = ("rows", "columns", "strided", "swapped bytes")
 
 
