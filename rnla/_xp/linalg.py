@@ -25,7 +25,7 @@ __all__ = [
     "eps_of",
     "frobenius",
     "host_values",
-    "inverse",
+    "inverse_of_triangle",
     "is_complex",
     "max_abs",
     "qr",
@@ -205,14 +205,21 @@ def cholesky(x: Any) -> Any | None:
     return factor if all_finite(factor) else None
 
 
-def inverse(x: Any) -> Any | None:
-    """Return the inverse of a small square array, or None where it is singular."""
+def inverse_of_triangle(x: Any) -> Any | None:
+    """Return the inverse of a small upper triangle, zeros below, or None where it is singular."""
     xp = namespace_of(x)
-    try:
-        out = xp.linalg.inv(x)
-    except (np.linalg.LinAlgError, RuntimeError, ValueError):
-        return None
-    return out if all_finite(out) else None
+    if is_numpy(xp):
+        from scipy.linalg import lapack
+
+        kind = np.dtype(x.dtype).char.translate(str.maketrans("fdFD", "sdcz"))
+        out, failed = getattr(lapack, f"{kind}trtri")(x)
+        out = None if failed else np.ascontiguousarray(out)
+    else:
+        try:
+            out = xp.linalg.inv(x)
+        except (np.linalg.LinAlgError, RuntimeError, ValueError):
+            return None
+    return out if out is not None and all_finite(out) else None
 
 
 def host_values(x: Any) -> np.ndarray[Any, Any]:

@@ -173,7 +173,7 @@ class RowMajor(Dense):
         return self._magnitude is None and self._array.size >= _WORTH_A_SCAN
 
     def normal_matmat(self, x: Any) -> tuple[Any, Any]:
-        """Return the pair (adjoint of A times A X, A X), each group of rows read for both; at first for the norm too."""
+        """Return the pair (adjoint of A times A X, A X), each group of rows read for both; the norm comes along."""
         squares: list[float] | None = [] if self.measures_itself else None
         pair = products.normal_product(self._array, x, self.dtype, get_config().threads, squares)
         if squares is not None:

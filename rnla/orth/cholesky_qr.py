@@ -33,7 +33,17 @@ import numpy as np
 
 from rnla._kernels import panels
 from rnla._kernels.threads import even_ranges
-from rnla._xp.linalg import adjoint, cast, cholesky, column_norms, eps_of, frobenius, host_values, inverse, is_complex
+from rnla._xp.linalg import (
+    adjoint,
+    cast,
+    cholesky,
+    column_norms,
+    eps_of,
+    frobenius,
+    host_values,
+    inverse_of_triangle,
+    is_complex,
+)
 from rnla._xp.namespace import device_of, from_host, has_float64, is_concrete, is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.orth.protocols import Orthonormalizer
@@ -169,5 +179,5 @@ def _triangle(g: Any, *, check: bool) -> tuple[Any, Any] | None:
     if lower is None:
         return None
     upper = adjoint(lower)
-    back = inverse(upper)
+    back = inverse_of_triangle(upper)
     return None if back is None else (upper, back)

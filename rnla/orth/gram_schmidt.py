@@ -29,7 +29,7 @@ import numpy as np
 
 from rnla._kernels.panels import times_triangle
 from rnla._kernels.sweeps import swept
-from rnla._xp.linalg import adjoint, cholesky, eps_of, inverse
+from rnla._xp.linalg import adjoint, cholesky, eps_of, inverse_of_triangle
 from rnla.config import get_config
 from rnla.orth.cholesky_qr import in_range, powers_near
 
@@ -139,5 +139,5 @@ def _root(g: Any) -> tuple[Any, Any] | None:
     if lower is None:
         return None
     upper = adjoint(lower)
-    back = inverse(upper)
+    back = inverse_of_triangle(upper)
     return None if back is None else (upper, back)

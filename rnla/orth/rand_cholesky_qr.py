@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels import panels
-from rnla._xp.linalg import adjoint, cast, cholesky, column_norms, eps_of, host_values, inverse, qr
+from rnla._xp.linalg import adjoint, cast, cholesky, column_norms, eps_of, host_values, inverse_of_triangle, qr
 from rnla._xp.namespace import device_of, from_host, is_concrete, namespace_of
 from rnla.checks import check_whole
 from rnla.config import get_config
@@ -124,7 +124,7 @@ class RandCholeskyQR:
         if not values[0] * _CONDITION**2 > values[-1]:
             return None
         r1 = adjoint(lower)
-        back = inverse(r1)
+        back = inverse_of_triangle(r1)
         if back is None:
             return None
         if host:
