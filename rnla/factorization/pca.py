@@ -12,9 +12,10 @@ S2. B as an operator (`rnla.operators.centered`): tiles are centred before they 
 S3. The driver of `rnla.svd` on B, with its certificate (Algorithms 4.4 and 5.1 of [halko2011]_).
 S4. Signs by the components; scores from U and s where they are B V to rounding, else in one pass more.
 
-Cost: that of `rnla.svd`, one pass more for the means, and one subtraction per entry and pass.
+Cost: that of `rnla.svd`, one pass more for the means, and one subtraction per entry and pass; of a tall file one pass.
 Guarantee: the certificate of `rnla.svd`, for B.  No cancellation for means far from zero, but for operators.
-Differences from textbooks: the covariance is never formed, so small variances keep their accuracy.
+Differences from textbooks: a covariance is trusted with variances above 6e-8 of their sum only, so small ones keep
+their accuracy.
 When to use: always before methods that form the covariance.  For missing entries this is not the method.
 """
 
@@ -119,7 +120,8 @@ def pca(
     Notes
     -----
     Cost: that of `svd`, one pass more for means and variances, and one more for the scores where rows are weighted or
-    there are more columns than rows.
+    there are more columns than rows.  Of a tall matrix in a file, plain rows in double precision, one pass is all where
+    the Gram matrix tells what was asked; ``result.scores`` takes another when it is first looked at, and unpacking does.
 
     Guarantee: the certificate of `svd` holds for the centred, scaled and weighted matrix.  Entries are centred before
     they are multiplied, so means far from zero cost no accuracy; for sparse matrices and operators, whose
