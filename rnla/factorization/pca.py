@@ -121,7 +121,7 @@ def pca(
     -----
     Cost: that of `svd`, one pass more for means and variances, and one more for the scores where rows are weighted or
     there are more columns than rows.  Of a tall matrix in a file, plain rows in double precision, one pass is all where
-    the Gram matrix tells what was asked; ``result.scores`` takes another when it is first looked at, and unpacking does.
+    the Gram matrix tells what was asked; ``result.scores`` takes another when it is first looked at, or unpacked.
 
     Guarantee: the certificate of `svd` holds for the centred, scaled and weighted matrix.  Entries are centred before
     they are multiplied, so means far from zero cost no accuracy; for sparse matrices and operators, whose
