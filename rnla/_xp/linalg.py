@@ -121,9 +121,10 @@ def _row_squares(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def column_norms(x: Any) -> Any:
     """Return the Euclidean norms of the columns in float64, safe against overflow and underflow."""
     xp = namespace_of(x)
-    if is_numpy(xp) and x.size and eps_of(x.dtype) < 1e-10:
+    if is_numpy(xp) and x.size and x.dtype.char in "fdFD":
+        wide = np.complex128 if x.dtype.kind == "c" else np.float64
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            squares = np.einsum("ij,ij->j", x.conj(), x).real
+            squares = np.einsum("ij,ij->j", x.conj(), x, dtype=wide).real
         if np.all((squares > 1e-280) & (squares < 1e280)):
             return np.sqrt(squares)
     scale = _power_of_two(max_abs(x))

@@ -34,7 +34,7 @@ from rnla.streaming.finishing import Eigenpairs, SingularTriplets, finish, look
 from rnla.streaming.maps import LinearSketch, Maps, Sketches, increments, numbers_of
 from rnla.streaming.protocols import require_eigenpairs
 from rnla.streaming.updates import factor_of, in_place, piece_of, scaled, summed, weighted
-from rnla.working import working
+from rnla.working import families_of, working
 
 __all__ = ["Stream"]
 
@@ -345,8 +345,10 @@ class Stream:
         return Maps(Key(self.seed), self.shape, self.dtype, self._xp, self._device, whole_tiles)
 
     @contextlib.contextmanager
-    def _at_work(self) -> Iterator[None]:
-        with fixed_settings(), watching(1.0), working(self._xp, self.dtype):
+    def _at_work(self, piece: Ledger | None = None) -> Iterator[None]:
+        """Hold the settings; a piece that is sparse brings kernels of its own."""
+        families = families_of(None if piece is None else piece.base)
+        with fixed_settings(), watching(1.0), working(self._xp, self.dtype, families=families):
             yield
 
     def _place(self, name: str, first: int, shape: tuple[int, int], axis: int) -> int:
@@ -367,7 +369,7 @@ class Stream:
             factor_of(name, value, self.dtype, self.method) for name, value in (("eta", eta), ("theta", theta))
         )
         arrays = self.sketches.arrays
-        with self._at_work():
+        with self._at_work(op):
             op.measure()
             found = increments(op, self.layout, self._maps(), corner)
             pieces = {s.name: scaled(found[s.name], eta, op.exponent, s) for s in self.layout}
