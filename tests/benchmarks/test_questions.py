@@ -15,11 +15,13 @@ from benchmarks import (
     error_vs_passes,
     first_call,
     kernel_matrix,
+    mixed_precision,
     orthonormalize,
     page,
     selection,
     sketching,
     sparse,
+    symmetric,
     threads,
     tolerance,
 )
@@ -120,6 +122,14 @@ def test_orthonormalize(tmp_path: Path) -> None:
         assert all(row["orthonormality"] <= 30 * 2.3e-16 * 12**0.5 for row in result["rows"].values())
 
 
+def test_mixed_precision(tmp_path: Path) -> None:
+    """Values from a basis in single precision are good to the square of its error, as the last pass is in double."""
+    (found,) = run(mixed_precision, tmp_path).values()
+    assert all(row["errors"] == found["errors"][name] for name, row in found["rows"].items())
+    deep = found["errors"][f"mixed, depth {mixed_precision.DEPTHS[-1]}"]
+    assert max(map(abs, deep)) <= 1e-10
+
+
 def test_sketching(tmp_path: Path) -> None:
     (found,) = run(sketching, tmp_path).values()
     assert {"SparseSign(8)", "CountSketch", "clarkson_woodruff", "Gaussian, numpy"} <= set(found["rows"])
@@ -156,3 +166,9 @@ def test_sparse(tmp_path: Path) -> None:
     found = run(sparse, tmp_path)["sparse6"]
     assert found["transposed"]["same bits"]
     assert all(row["difference"] < 1e-12 for row in found["columns"].values())
+
+
+def test_symmetric(tmp_path: Path) -> None:
+    rows = run(symmetric, tmp_path)["rows"]
+    assert rows["A X, 16 columns, by halves"]["ratio"] == rows["symmetry and norm"]["ratio"] == 1
+    assert all(row["seconds"] > 0 for row in rows.values())
