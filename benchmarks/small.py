@@ -9,10 +9,12 @@ no more: the difference to it is what the front door takes (checks, plan, counts
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import rnla
 from benchmarks import machine, timing
@@ -72,7 +74,12 @@ def main() -> None:
             if randomized_svd is not None:
                 calls["sklearn"] = lambda A=A, k=k: randomized_svd(A, k)
             number = 20 if given.quick else max(30, 200_000_000 // (m * n * n * 20))
-            found = timing.interleave(calls, given.rounds, number=min(number, 300), warm=2, rest=0.0)
+            limits = contextlib.ExitStack()
+            before: dict[str, Callable[[], Any]] = dict.fromkeys(calls, limits.close)
+            # One thread for what is compared with a call of ours, which holds BLAS at one.
+            before["bare"] = lambda limits=limits: (limits.close(), limits.enter_context(threadpool_limits(1)))
+            with limits:
+                found = timing.interleave(calls, given.rounds, number=min(number, 300), warm=2, rest=0.0, before=before)
             print(f"\n{m} x {n}, rank {k}: {type(rnla.plan(A, k).method).__name__}")
             print(found.table(over="rnla", unit=1e-6))
             row = found.as_json(over="rnla")

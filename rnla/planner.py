@@ -339,7 +339,7 @@ def _handover(op: Ledger, part: RangeFinder) -> int | None:
     whole, low, high = cost_of(op, FullSVD(), min(m, n)).seconds, 1, min(m, n)
     while low < high:
         middle = (low + high) // 2
-        search = cost_of(op, part, middle).seconds + cost_of(op, part, 3 * middle // 4).seconds
+        search = cost_of(op, part, middle).seconds + cost_of(op, part, max(1, 3 * middle // 4)).seconds
         low, high = (low, middle) if search >= whole else (middle + 1, high)
     return low
 
