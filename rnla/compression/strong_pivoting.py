@@ -33,7 +33,7 @@ from rnla._xp.pivoting import column_squares, pivots_of_columns, solve_triangula
 from rnla.compression.wide_solve import wide_solve
 from rnla.config import get_config
 
-__all__ = ["BOUND", "independent", "largest_entry", "needs_no_exchange", "strongly_pivoted"]
+__all__ = ["BOUND", "allows_no_exchange", "independent", "largest_entry", "needs_no_exchange", "strongly_pivoted"]
 
 Array = np.ndarray[Any, Any]
 
@@ -97,17 +97,35 @@ def needs_no_exchange(triangle: Array, count: int, *, bound: float = BOUND) -> b
         Of the columns chosen.
     bound : float
     """
-    threads, lead = get_config().threads, np.ascontiguousarray(triangle[:count, :count])
     if count == triangle.shape[1]:
         return True
-    t = wide_solve(lead, triangle[:count, count:])
+    left = column_squares(triangle[count:, count:])
+    return allows_no_exchange(triangle[:count, :count], triangle[:count, count:], left, bound=bound)
+
+
+def allows_no_exchange(lead: Array, rows: Array, left: Array, *, bound: float = BOUND) -> bool:
+    """Whether chosen columns allow no exchange, by the triangle of their QR factorization and what it leaves (S1, S2).
+
+    Parameters
+    ----------
+    lead : numpy.ndarray, shape (k, k)
+        R of the columns chosen; what stands below the diagonal is not read.
+    rows : numpy.ndarray, shape (k, n)
+        Q^H G for the others, or for all.
+    left : numpy.ndarray, shape (n,)
+        The squared norms of what Q leaves of them.
+    bound : float
+    """
+    threads, count = get_config().threads, len(lead)
+    lead = np.ascontiguousarray(lead)
+    t = wide_solve(lead, rows)
     inverted = solve_triangular(lead, np.eye(count, dtype=lead.dtype))
     omega = column_squares(adjoint(inverted))
 
     def largest(part: slice) -> float:
         gain = _moduli(t[:, part])
         gain = np.square(gain, out=gain if gain is not t else None) if gain.base is None else np.square(gain)
-        gain += np.outer(omega, column_squares(triangle[count:, count:][:, part]))
+        gain += np.outer(omega, left[part])
         return float(gain.max(initial=0.0))
 
     parts = even_ranges(t.shape[1], 16)

@@ -12,8 +12,11 @@ S5. Certify C U R itself, with the rounding in U; a tolerance that it misses get
 Equation: C U R = Q_C Q_C^H A Q_R Q_R^H, so norm(A - C U R)_F^2 = norm(A)_F^2 - norm(M)_F^2
 <= norm(A - Q_C Q_C^H A)_F^2 + norm(A - A Q_R Q_R^H)_F^2.
 
-Cost: the SVD's, and: reading k columns and k rows, one product of k columns, 4 (m + n) k^2 flops; one pass more to
-certify where the Frobenius identity does not.
+For a rank alone, of a large dense matrix, J is chosen as in `rnla.factorization.sketched_choice`, and I on the
+projection of A on the columns J.
+
+Cost: the SVD's (or one sparse sketch), and: reading k columns and k rows, one product of k columns,
+4 (m + n) k^2 flops; one pass more to certify where the Frobenius identity does not.
 Guarantee: the certificate is of C U R as returned.  A priori, each term of the equation is that of an interpolative
 decomposition.  Tested in `tests/factorization/test_cur.py`.
 
@@ -35,8 +38,9 @@ import numpy as np
 
 from rnla._xp.linalg import adjoint, frobenius, zeros
 from rnla._xp.namespace import namespace_of
-from rnla.compression.column_selection import ColumnSelection, as_selection
-from rnla.compression.skeleton import Interpolation, Side, core_of, orthonormal_panel, product_rounding
+from rnla.compression.column_selection import ColumnSelection, PivotedQR, as_selection
+from rnla.compression.skeleton import Interpolation, Side, core_of, interpolate, orthonormal_panel, product_rounding
+from rnla.compression.two_sided import times
 from rnla.factorization.driver import Certificate, Located, located, run, settle, unscaled
 from rnla.factorization.from_svd import FromSVD
 from rnla.factorization.search import Factored
@@ -55,10 +59,11 @@ from rnla.factorization.skeletons import (
     searched,
     stopped_early,
 )
-from rnla.factorization.usual_method import for_choosing
+from rnla.factorization.sketched_choice import keep_basis, pivots_of_sketch, sketched, small_factor
+from rnla.factorization.usual_method import for_choosing, for_sketch
 from rnla.operators.coerce import as_operator
 from rnla.request import Request, read_request
-from rnla.results import CURResult, ErrorEstimate, register_resumer
+from rnla.results import CURResult, ErrorEstimate, Status, register_resumer
 from rnla.rng import Key, as_key
 
 __all__ = ["cur"]
@@ -122,8 +127,9 @@ def cur(
 
     Notes
     -----
-    Cost: that of `svd`, the reading of k rows and columns, one product of k columns and 4 (m + n) k^2 flops; where the
-    Frobenius identity does not certify the answer, one pass more.
+    Cost: that of `svd` (for a rank of a large dense matrix, one sparse sketch), the reading of k rows and columns, one
+    product of k columns and 4 (m + n) k^2 flops; where the Frobenius identity does not certify the answer, one pass
+    more.
 
     Guarantee: the certificate is that of C U R as returned.  A priori its squared Frobenius error is at most the sum
     of those of the interpolative decompositions by these columns and by these rows [1]_.
@@ -171,7 +177,10 @@ class _CUR(FromSVD):
 def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _CUR) -> Any:
     if min(base.shape) == 0:
         return run(A, base, request, key, None, problem)
-    require_passes(base, request, 2)
+    asked = for_sketch(base, request, "row") if before is None and problem.selection == PivotedQR() else None
+    require_passes(base, request if asked is None else asked, 2)
+    if asked is not None:
+        return _on_sketch(A, base, asked, key, problem)
     with located(base, asked_of_basis(for_choosing(base, request), base.dtype, 2), key, problem, before) as found:
         notes: tuple[str, ...] = ()
         result = stopped_early(found, before)
@@ -183,6 +192,24 @@ def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _C
             certificate = certificate_of(A, found, request, key, problem, attempt, status, attempt.parts[2], notes)
             result = _built(A, found, attempt, certificate)
     return settle(request, result, found, "; ".join(notes))
+
+
+def _on_sketch(A: Any, base: Any, request: Request, key: Key, problem: _CUR) -> Any:
+    """Return the decomposition by columns that are chosen on a sketch, and rows that are chosen on these columns."""
+    assert request.rank is not None
+    with sketched(base, request, key, problem, "columns") as (found, g):
+        columns = interpolate(Side(found.op, "columns"), pivots_of_sketch(g, request.rank))
+        small = small_factor(columns)
+        keep_basis(found, columns, "columns", small)
+        chosen = pivots_of_sketch(adjoint(times(columns.q[:, : columns.live], small)), request.rank)
+        rows = orthonormal_panel(Side(found.op, "rows"), chosen)
+        middle = columns.within @ rows.q
+        attempt = _Maker(found, request, key, problem, None).certified(columns, rows, middle, 1)
+        assert attempt is not None
+        notes = (_CUT.format(attempt.parts[3], attempt.rank),) if attempt.exhausted else ()
+        certificate = certificate_of(A, found, request, key, problem, attempt, Status.MET, attempt.parts[2], notes)
+        result = _built(A, found, attempt, certificate)
+    return settle(request, result, found)
 
 
 _CUT = (
@@ -202,7 +229,7 @@ class _Maker:
         """Return the decomposition by so many columns and rows, certified."""
         columns, rows = (self._panel(axis, count) for axis in ("columns", "rows"))
         middle = adjoint(columns.q) @ self.found.op.matmat(rows.q)  # S3
-        made = self._certified(columns, rows, middle, look)
+        made = self.certified(columns, rows, middle, look)
         assert made is not None
         if made.error.method != "the Frobenius identity" or self.request.tol is None:
             return made
@@ -217,13 +244,13 @@ class _Maker:
         return orthonormal_panel(Side(self.found.op, axis), chosen)
 
     def _shorter(self, columns: Interpolation, rows: Interpolation, middle: Any, count: int) -> Attempt:
-        made = self._certified(_leading(columns, count), _leading(rows, count), middle[:count, :count], 0)
+        made = self.certified(_leading(columns, count), _leading(rows, count), middle[:count, :count], 0)
         if made is not None:
             return made
         whole = ErrorEstimate(1.0, 1.0, "fro", "bounded", "", 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
         return Attempt(count, (), whole)
 
-    def _certified(self, columns: Interpolation, rows: Interpolation, middle: Any, look: int) -> Attempt | None:
+    def certified(self, columns: Interpolation, rows: Interpolation, middle: Any, look: int) -> Attempt | None:
         """Return the attempt with its certificate; None where look 0 forbids to read A for it."""
         core, used, rounding = core_of(columns, rows, middle)  # S4
         error = exact_error(self.found.op, middle[:used, :used], self.request.norm, rounding)

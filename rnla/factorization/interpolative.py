@@ -12,8 +12,10 @@ S4. Both sides: rows I by pivoted QR of Q^H with exchanges, W = Q Q[I, :]^{-1}; 
     A ~ W A[I, J] X is the same approximation.
 S5. Certify C X itself.  A tolerance that it misses gets more columns (`rnla.factorization.skeletons`).
 
-Cost: the SVD's, and: reading k columns, one product of k columns, 2 (m + n) k^2 flops; one pass more to certify where
-the Frobenius identity does not.
+For a rank alone, of a large dense matrix, S1 and S2 are those of `rnla.factorization.sketched_choice`.
+
+Cost: the SVD's (or one sparse sketch), and: reading k columns, one product of k columns, 2 (m + n) k^2 flops; one pass
+more to certify where the Frobenius identity does not.
 Guarantee: the certificate is of C X.  A priori norm(A - C X) <= sqrt(1 + 4 k (n - k)) s_{k+1} in the spectral norm for
 the projection, and in practice within 1.5 of Gu and Eisenstat's algorithm on A itself (tested on the twelve spectra,
 `tests/factorization/test_interpolative.py`, oracle `tests/reference/skeletons.py`).
@@ -37,7 +39,7 @@ import numpy as np
 from rnla._xp.linalg import adjoint, cast, frobenius, host_values, qr, zeros
 from rnla._xp.pivoting import column_squares, take
 from rnla.checks import check_choice
-from rnla.compression.column_selection import ColumnSelection, as_selection
+from rnla.compression.column_selection import ColumnSelection, PivotedQR, as_selection
 from rnla.compression.skeleton import Interpolation, Side, coefficients, interpolate, interpolation_of_rows
 from rnla.compression.strong_pivoting import independent
 from rnla.factorization.driver import Certificate, Located, located, run, settle, unscaled
@@ -59,10 +61,11 @@ from rnla.factorization.skeletons import (
     searched,
     stopped_early,
 )
-from rnla.factorization.usual_method import for_choosing
+from rnla.factorization.sketched_choice import keep_basis, pivots_of_sketch, sketched, small_factor
+from rnla.factorization.usual_method import for_choosing, for_sketch
 from rnla.operators.coerce import as_operator
 from rnla.request import Request, read_request
-from rnla.results import ColumnID, ErrorEstimate, RowID, TwoSidedID, register_resumer
+from rnla.results import ColumnID, ErrorEstimate, RowID, Status, TwoSidedID, register_resumer
 from rnla.rng import Key, as_key
 
 __all__ = ["interpolative"]
@@ -135,8 +138,8 @@ def interpolative(
 
     Notes
     -----
-    Cost: that of `svd`, the reading of k columns, one product of k columns and 2 (m + n) k^2 flops; where the
-    Frobenius identity does not certify the answer, one pass more.
+    Cost: that of `svd` (for a rank of a large dense matrix, one sparse sketch), the reading of k columns, one product
+    of k columns and 2 (m + n) k^2 flops; where the Frobenius identity does not certify the answer, one pass more.
 
     Guarantee: the certificate is that of the decomposition returned.  A priori its spectral error is at most
     sqrt(1 + 4 k (n - k)) times the smallest possible, for the projection [1]_; on the twelve spectra of
@@ -192,18 +195,38 @@ class _Interpolative(FromSVD):
 def _run(A: Any, base: Any, request: Request, key: Key, before: Any, problem: _Interpolative) -> Any:
     if min(base.shape) == 0:
         return run(A, base, request, key, None, problem)
-    require_passes(base, request, 1)
+    axis = "rows" if problem.axis == "rows" else "columns"
+    usual = before is None and problem.coefficients == "optimal" and problem.selection == PivotedQR()
+    asked = for_sketch(base, request, "row" if axis == "columns" else "column") if usual else None
+    require_passes(base, request if asked is None else asked, 1)
+    if asked is not None:
+        return _on_sketch(A, base, asked, key, problem, axis)
     with located(base, asked_of_basis(for_choosing(base, request), base.dtype), key, problem, before) as found:
         result = stopped_early(found, before)
         if result is None:
-            maker = _Maker(
-                found, request, key, problem, chosen_before(before, "rows" if problem.axis == "rows" else "columns")
-            )
+            maker = _Maker(found, request, key, problem, chosen_before(before, axis))
             attempt, status = searched(found, request, maker.side.axis, len(maker.kept), maker.attempt)
-            notes = () if attempt.parts[0].bounded else (_UNBOUNDED,)
-            certificate = certificate_of(A, found, request, key, problem, attempt, status, attempt.parts[0].x, notes)
-            result = _built(A, found, problem, attempt, certificate)
+            result = _finished(A, found, request, key, problem, attempt, status)
     return settle(request, result, found)
+
+
+def _on_sketch(A: Any, base: Any, request: Request, key: Key, problem: _Interpolative, axis: str) -> Any:
+    """Return the decomposition by columns that are chosen on a sketch."""
+    assert request.rank is not None
+    with sketched(base, request, key, problem, axis) as (found, g):
+        maker = _Maker(found, request, key, problem, chosen_before(None, axis))
+        inter = interpolate(maker.side, pivots_of_sketch(g, request.rank))
+        keep_basis(found, inter, axis, small_factor(inter))
+        result = _finished(A, found, request, key, problem, maker.certified(inter, 1), Status.MET)
+    return settle(request, result, found)
+
+
+def _finished(
+    A: Any, found: Located, request: Request, key: Key, problem: _Interpolative, attempt: Attempt, status: Status
+) -> Any:
+    notes = () if attempt.parts[0].bounded else (_UNBOUNDED,)
+    certificate = certificate_of(A, found, request, key, problem, attempt, status, attempt.parts[0].x, notes)
+    return _built(A, found, problem, attempt, certificate)
 
 
 _UNBOUNDED = "no exchange of columns that was tried brought all coefficients to 2 or less"
@@ -222,9 +245,9 @@ class _Maker:
             self.found, self.side.axis, self.problem.selection, count, self.key.child("selection"), self.kept
         )
         if self.problem.coefficients == "sketched":
-            return self._certified(self._sketched(chosen), look)
+            return self.certified(self._sketched(chosen), look)
         inter = interpolate(self.side, chosen, fixed=self.kept)
-        made = self._certified(inter, look)
+        made = self.certified(inter, look)
         if made.error.method != "the Frobenius identity" or self.request.tol is None:
             return made
         energies = np.zeros(inter.rank)
@@ -248,7 +271,8 @@ class _Maker:
             rounding += frobenius(rows[1] @ take(inter.panel, rows[0], axis=0) - inter.panel) * frobenius(inter.x)
         return exact_error(self.found.op, inter.within[: inter.live, :], self.request.norm, rounding)
 
-    def _certified(self, inter: Interpolation, look: int) -> Attempt:
+    def certified(self, inter: Interpolation, look: int) -> Attempt:
+        """Return the attempt with its certificate."""
         rows = self._rows_of(inter)
         error = None if inter.within is None else self._identity(inter, rows)
         if error is None:

@@ -384,15 +384,11 @@ def test_a_deadline_keeps_the_earlier_result() -> None:
             rnla.interpolative(A, 5, method=rnla.SubspaceIteration(), rng=0)
 
 
-def test_the_default_choice_is_made_on_a_short_run() -> None:
+def test_a_choice_that_needs_a_basis_is_made_on_a_short_run() -> None:
     values = 1 / np.arange(1.0, 1501.0)
     A = matrix(values, 1500, 1500, rng=1)
-    result = rnla.interpolative(A, 20, rng=0)
+    result = rnla.interpolative(A, 20, selection=rnla.RandomlyPivotedQR(), rng=0)
     assert isinstance(result.report.plan.method, rnla.BlockKrylov)
     assert result.report.size == 72
     assert result.report.passes == 3 + 1  # a fused one for each block, and one for the coefficients
-    reference = scipy.linalg.qr(A, mode="r", pivoting=True)[1][:20]
-    panel = A[:, reference]
-    best = np.linalg.norm(A - panel @ np.linalg.lstsq(panel, A, rcond=None)[0])
-    assert result.error.absolute <= 1.05 * best
     assert rnla.interpolative(A, 20, rng=0, power_iterations=1).report.plan.reasons != result.report.plan.reasons
