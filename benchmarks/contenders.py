@@ -107,7 +107,8 @@ DEEPEST = 12
 def ladders(rank: int, shape: tuple[int, int], dense: bool = True) -> list[list[Rung]]:
     """Return our ladders, each of rungs that are ever slower and better."""
     ladders: list[list[Rung]] = [[{}]]
-    for block in (16, 24, 32, 40, 48) if rank < 100 else (24, 32, 48, 64, 72, 96):
+    blocks = (16, 24, 32, 40, 48) if rank < 100 else (24, 32, 48, 64, 72, 96)
+    for block in blocks if dense else (8, *blocks):
         least = max(2, -(-rank // block))
         ladders.append([{"method": "BlockKrylov", "block_size": block, "depth": q} for q in range(least, DEEPEST + 1)])
     subspace = {"method": "SubspaceIteration"}

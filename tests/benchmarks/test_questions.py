@@ -14,6 +14,7 @@ from benchmarks import (
     eigenpairs,
     error_vs_passes,
     first_call,
+    gram_schmidt,
     kernel_matrix,
     mixed_precision,
     orthonormalize,
@@ -112,6 +113,12 @@ def test_kernel_matrix(tmp_path: Path) -> None:
     assert {row["rank"] for row in found.values()} == {30}
     assert all(0 < row["error"] < 1 for row in found.values())
     assert found["rnla.cholesky"]["error"] < 2 * min(row["error"] for row in found.values())
+
+
+def test_gram_schmidt(tmp_path: Path) -> None:
+    """Basis and block are orthonormal together to rounding, by sweeps and by separate products: 100 eps sqrt(20)."""
+    (found,) = run(gram_schmidt, tmp_path).values()
+    assert all(row["orthonormality"] <= 100 * 2.3e-16 * 20**0.5 for row in found["rows"].values())
 
 
 def test_orthonormalize(tmp_path: Path) -> None:
