@@ -109,3 +109,10 @@ def test_singular_values_alone_say_how_many_columns_make_the_rank_small(
     assert len(set(sizes)) == 2
     assert plain.report.size == result.report.size
     assert np.array_equal(plain.s, result.s)
+
+
+@pytest.mark.parametrize("n", [8, 30, 150])
+def test_the_place_may_be_the_first_column(n: int) -> None:
+    plan = rnla.plan(np.ones((n, n)), tol=1e-2, sketch="sparse_sign")
+    assert plan.handover is not None
+    assert plan.handover >= 1
