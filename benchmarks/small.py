@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 import rnla
 from benchmarks import machine, timing
-from rnla._xp.leading import leading_eigh
+from rnla.rangefinder.leading import leading_eigh
 
 CASES = [(20, 12, 3), (50, 30, 5), (200, 100, 5), (200, 100, 10), (200, 100, 20), (500, 300, 10), (500, 300, 20)]
 Array = np.ndarray[Any, Any]

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.leading import takes_tridiagonal_form
 from rnla.operators.centered import CenteredSparse
 from rnla.operators.ledger import Ledger
 from rnla.operators.sparse import Sparse
 from rnla.rangefinder import Adaptive, BlockFinder, BlockKrylov, FullSVD, GramEigh, RangeFinder, TallQR
+from rnla.rangefinder.leading import takes_tridiagonal_form
 
 __all__ = ["Cost", "cost_of", "passes_of", "passes_of_block"]
 

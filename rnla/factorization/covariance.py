@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels.threads import interruptible
-from rnla._xp.leading import leading_eigh
 from rnla._xp.linalg import adjoint, host_values
 from rnla._xp.namespace import backend_name
 from rnla.error.certificate import by_identity
@@ -39,6 +38,7 @@ from rnla.operators.scan import times_power_of_two
 from rnla.operators.scatter import Scatter
 from rnla.planner import Plan
 from rnla.rangefinder import GramEigh
+from rnla.rangefinder.leading import leading_eigh
 from rnla.request import Request
 from rnla.results import ErrorEstimate, RangeBasis, Report, Resume
 from rnla.results.pca_result import PCAResult

@@ -3,7 +3,7 @@
 Problem: all singular vectors of the short side of A in one pass; written for m larger than n.
 
 GramEigh.  S1. G = A^H A, summed over row blocks in float64.  S2. X = the leading eigenvectors of G, found without the
-others where they are half of them at most (`_xp/leading.py`).  S3. Y = A X.
+others where they are half of them at most (`rangefinder/leading.py`).  S3. Y = A X.
 Cost: m n^2 flops (a product with itself is half a product), one pass for S1, one for S3.
 Guarantee: the singular values come from Y, and so does the certificate; what squaring the matrix
 loses is the order of directions whose singular values lie under about sqrt(eps) of the largest.
@@ -25,7 +25,6 @@ import numpy as np
 from rnla._kernels.gram_sum import GramSum
 from rnla._kernels.products import has_contiguous_rows
 from rnla._kernels.threads import interruptible
-from rnla._xp.leading import leading_eigh
 from rnla._xp.linalg import adjoint, cast, eps_of, host_values, qr, svd
 from rnla.config import get_config
 from rnla.errors import InputError
@@ -35,6 +34,7 @@ from rnla.operators.scan import times_power_of_two
 from rnla.orth.cholesky_qr import CholeskyQR2, gram
 from rnla.orth.extend import orthonormalize_against
 from rnla.orth.tsqr import TSQR
+from rnla.rangefinder.leading import leading_eigh
 from rnla.rangefinder.protocols import Goal, Riders
 from rnla.results import RangeBasis
 from rnla.rng import Key

@@ -11,8 +11,9 @@ import time
 import numpy as np
 import pytest
 
-from rnla._xp import lapack, leading
-from rnla._xp.leading import leading_eigh
+from rnla._kernels import lapack
+from rnla.rangefinder import leading
+from rnla.rangefinder.leading import leading_eigh
 
 SPECTRA = {
     "slow": lambda n: 1 / np.arange(1.0, n + 1),

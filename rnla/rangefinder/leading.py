@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.lapack import call
+from rnla._kernels.lapack import call
 from rnla._xp.linalg import adjoint, cast, eigh, eps_of
 from rnla._xp.namespace import all_finite, is_numpy, namespace_of
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rnla._kernels.threads import hold_newcomers
 
-__all__ = ["call"]
+__all__ = ["call", "of_scipy"]
 
 
 @functools.cache
@@ -30,6 +30,20 @@ def _routine(name: str) -> Any:
     return ctypes.CFUNCTYPE(None)(pointer_of(capsule, name_of(capsule)))
 
 
+@functools.cache
+def of_scipy() -> Any:
+    """Return SciPy's module of LAPACK; the BLAS that comes with it is held as others are."""
+    from scipy.linalg import lapack
+
+    hold_newcomers()
+    return lapack
+
+
+def _address(array: Any) -> Any:
+    # A quarter of what `array.ctypes` takes.
+    return ctypes.byref(ctypes.c_char.from_buffer(array))
+
+
 def call(name: str, *given: Any) -> int:
     """Call a routine and return its INFO, 0 for success.
 
@@ -38,7 +52,8 @@ def call(name: str, *given: Any) -> int:
     name : str
         Such as ``"dsterf"``.
     *given : str, int or numpy.ndarray
-        Its arguments but the last.  Arrays are written in place, and must be of the routine's type and contiguous.
+        Its arguments but the last.  Arrays are written in place, and must be of the routine's type, contiguous and not
+        empty.
 
     Examples
     --------
@@ -48,7 +63,7 @@ def call(name: str, *given: Any) -> int:
     """
     info = ctypes.c_int(0)
     handed = [
-        ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray)
+        _address(value) if isinstance(value, np.ndarray)
         else ctypes.byref(ctypes.c_int(value)) if isinstance(value, int)
         else ctypes.c_char_p(value.encode())
         for value in given
