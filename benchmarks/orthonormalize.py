@@ -2,9 +2,10 @@
 
     python -m benchmarks.orthonormalize [--rounds 5] [--threads 2] [--quick]
 
-A normal panel, and panels of condition 1e12 and 1e15 that CholeskyQR2 must leave to its fallback.  `orthonormality` is the spectral norm of Q^H Q - I, `orthonormality_fro` its Frobenius norm, from
-products of 250 rows that are summed in extended precision: a plain product of 1e5 rows is itself off by as much as a
-good Q.  The floor counts the 8 p k^2 flops of CholeskyQR2 by halves: what is zero or known by symmetry is left out.
+A normal panel, and panels of condition 1e12 and 1e15 that CholeskyQR2 must leave to its fallback.  `orthonormality` is
+the spectral norm of Q^H Q - I, `orthonormality_fro` its Frobenius norm, from products of 250 rows that are summed in
+extended precision: a plain product of 1e5 rows is itself off by as much as a good Q.  The floor counts the 8 p k^2
+flops of CholeskyQR2 by halves: what is zero or known by symmetry is left out.
 """
 
 from __future__ import annotations
