@@ -11,7 +11,7 @@ import scipy.linalg
 import rnla
 from rnla.compression import leading_pivots as module
 from rnla.compression.leading_pivots import leading_pivots
-from rnla.compression.strong_pivoting import allows_no_exchange, needs_no_exchange
+from rnla.compression.strong_pivoting import allows_no_exchange, needs_no_exchange, strongly_pivoted
 
 Array = np.ndarray[Any, Any]
 DECAYS = {
@@ -92,5 +92,6 @@ def test_exchanges_are_tested_by_what_is_known_of_all_columns() -> None:
         for bound in (1.0001, 1.2, 1.5, 2.0):
             one = allows_no_exchange(rows[:, chosen], rows, left, bound=bound)
             assert one == needs_no_exchange(R, 5, bound=bound)
+            assert one == np.array_equal(strongly_pivoted(g, chosen, bound=bound), chosen)
             answers.add(one)
     assert answers == {True, False}
