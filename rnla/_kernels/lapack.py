@@ -14,7 +14,7 @@ import numpy as np
 
 from rnla._kernels.threads import hold_newcomers
 
-__all__ = ["call", "of_scipy"]
+__all__ = ["call"]
 
 
 @functools.cache
@@ -28,15 +28,6 @@ def _routine(name: str) -> Any:
         ("PyCapsule_GetPointer", ctypes.pythonapi)
     )
     return ctypes.CFUNCTYPE(None)(pointer_of(capsule, name_of(capsule)))
-
-
-@functools.cache
-def of_scipy() -> Any:
-    """Return SciPy's module of LAPACK; the BLAS that comes with it is held as others are."""
-    from scipy.linalg import lapack
-
-    hold_newcomers()
-    return lapack
 
 
 def _address(array: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.scratch import scratch
 from rnla._kernels.threads import even_ranges, run
 
 __all__ = ["add_product", "adjoint_product", "has_contiguous_rows", "normal_product", "product"]
@@ -103,17 +104,14 @@ def _adjoint(kernels: Any, a: _Rows, y: Array, threads: int) -> Array:
         run(columns, _ranges(a.n, _tasks(a.m * a.n * k), 64), threads)
         return out
     ranges = _sums(a, k)
-    sums = np.empty((len(ranges), a.n, k), dtype=a.kind)
 
-    def task(i: int) -> None:
-        rows = ranges[i]
+    def task(rows: slice, sums: Array) -> None:
         kernels.adjoint(
             a.like, a.size, a.address + rows.start * a.stride * a.size, a.stride, rows.stop - rows.start, a.n,
-            y.ctypes.data + rows.start * ldy * a.size, ldy, k, sums[i].ctypes.data, k, 0, _TALL, _WIDE, _AHEAD, 1,
+            y.ctypes.data + rows.start * ldy * a.size, ldy, k, sums.ctypes.data, k, 0, _TALL, _WIDE, _AHEAD, 1,
         )  # fmt: skip
 
-    run(task, range(len(ranges)), threads)
-    return _added(sums, threads)
+    return _added(task, ranges, (a.n, k), a.kind, threads)
 
 
 def _sums(a: _Rows, k: int) -> list[slice]:
@@ -122,36 +120,37 @@ def _sums(a: _Rows, k: int) -> list[slice]:
     return _ranges(a.m, max(min(_tasks(work), a.m // _STEP), 1, -(-work // _MAX_WORK)))
 
 
-def _added(sums: Array, threads: int) -> Array:
-    """Return the sum over the first axis, in order."""
-    if len(sums) == 1:
-        only: Array = sums[0]
-        return only
-    out = np.empty(sums.shape[1:], dtype=sums.dtype)
-    parts = even_ranges(sums.shape[1], 1 if sums.nbytes < 1 << 20 else 8)
-    run(lambda rows: np.add.reduce(sums[:, rows], axis=0, out=out[rows]), parts, threads)
+def _added(task: Any, ranges: list[slice], shape: tuple[int, int], dtype: Any, threads: int) -> Array:
+    """Return the sum, in order, of what ``task(range, sums)`` leaves for each range."""
+    out = np.empty(shape, dtype=dtype)
+    if len(ranges) == 1:
+        task(ranges[0], out)
+        return out
+    with scratch((len(ranges), *shape), np.dtype(dtype)) as sums:
+        run(lambda i: task(ranges[i], sums[i]), range(len(ranges)), threads)
+        parts = even_ranges(shape[0], 1 if sums.nbytes < 1 << 20 else 8)
+        run(lambda rows: np.add.reduce(sums[:, rows], axis=0, out=out[rows]), parts, threads)
     return out
 
 
 def _normal(kernels: Any, a: _Rows, x: Array, y: Array, threads: int, squares: list[float] | None) -> Array:
     k, ldx, ldy = x.shape[1], _stride(x), _stride(y)
     ranges = _sums(a, k)
-    sums = np.empty((len(ranges), a.n, k), dtype=a.kind)
     totals = np.zeros(len(ranges))
     group = max(8, min(64, _GROUP_BYTES // max(1, a.n * a.size) // 8 * 8))
+    wanted = {} if squares is None else {rows.start: totals[i:] for i, rows in enumerate(ranges)}
 
-    def task(i: int) -> None:
-        rows = ranges[i]
+    def task(rows: slice, sums: Array) -> None:
         kernels.normal(
             a.like, a.size, a.address + rows.start * a.stride * a.size, a.stride, rows.stop - rows.start, a.n,
-            x.ctypes.data, ldx, k, y.ctypes.data + rows.start * ldy * a.size, ldy, sums[i].ctypes.data, k,
-            0 if squares is None else totals[i:].ctypes.data, group, _DEPTH, group * a.stride, 1,
+            x.ctypes.data, ldx, k, y.ctypes.data + rows.start * ldy * a.size, ldy, sums.ctypes.data, k,
+            wanted[rows.start].ctypes.data if wanted else 0, group, _DEPTH, group * a.stride, 1,
         )  # fmt: skip
 
-    run(task, range(len(ranges)), threads)
+    out = _added(task, ranges, (a.n, k), a.kind, threads)
     if squares is not None:
         squares += totals.tolist()
-    return _added(sums, threads)
+    return out
 
 
 def _doubled(x: Array, dtype: Any) -> Array:

@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels import panels
-from rnla._kernels.lapack import of_scipy
 from rnla._kernels.threads import even_ranges
 from rnla._xp.linalg import (
     adjoint,
@@ -180,7 +179,5 @@ def _triangle(g: Any, *, check: bool) -> tuple[Any, Any] | None:
     if lower is None:
         return None
     upper = adjoint(lower)
-    if isinstance(upper, np.ndarray):
-        of_scipy()  # comes with a BLAS of its own, which is held from here on
     back = inverse_of_triangle(upper)
     return None if back is None else (upper, back)

@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.lapack import of_scipy
 from rnla._kernels.panels import times_triangle
 from rnla._kernels.sweeps import swept
 from rnla._xp.linalg import adjoint, cholesky, eps_of, inverse_of_triangle
@@ -140,7 +139,5 @@ def _root(g: Any) -> tuple[Any, Any] | None:
     if lower is None:
         return None
     upper = adjoint(lower)
-    if isinstance(upper, np.ndarray):
-        of_scipy()  # comes with a BLAS of its own, which is held from here on
     back = inverse_of_triangle(upper)
     return None if back is None else (upper, back)

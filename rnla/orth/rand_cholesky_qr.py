@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels import panels
-from rnla._kernels.lapack import of_scipy
 from rnla._xp.linalg import adjoint, cast, cholesky, column_norms, eps_of, host_values, inverse_of_triangle, qr
 from rnla._xp.namespace import device_of, from_host, is_concrete, namespace_of
 from rnla.checks import check_whole
@@ -125,8 +124,6 @@ class RandCholeskyQR:
         if not values[0] * _CONDITION**2 > values[-1]:
             return None
         r1 = adjoint(lower)
-        if isinstance(r1, np.ndarray):
-            of_scipy()  # comes with a BLAS of its own, which is held from here on
         back = inverse_of_triangle(r1)
         if back is None:
             return None
