@@ -192,8 +192,8 @@ def _room_for_twice(op: Ledger, the_plan: Plan, basis: RangeBasis) -> bool:
 def _find(op: Ledger, the_plan: Plan, key: Key, search: Search, resume: Resume | None) -> RangeBasis:
     """Return the basis; when the deadline passes, the error carries the largest one that was there."""
     begins_fused = getattr(the_plan.method, "begins_fused", None)
-    rides = resume is None and op.measures_itself and begins_fused is not None
-    if not (rides and begins_fused(op, the_plan.size or 0)):  # else the first product tells the norm
+    rides = begins_fused is not None and resume is None and op.measures_itself and begins_fused(op, the_plan.size or 0)
+    if not rides:  # else the first product tells the norm
         op.measure()
     if resume is not None:
         op.adopt_scale(resume.exponent)

@@ -154,9 +154,10 @@ class Search:
                     values=self.values,
                     rank=self.request.rank,
                 )
-                own = dataclasses.replace(own, cut=seen.cut)
-            self.whole = own
-            self.basis = dataclasses.replace(basis, probes=seen.probes, probed=seen.probed)
+                own = own if own.cut == seen.cut else dataclasses.replace(own, cut=seen.cut)
+            self.whole, self.basis = own, basis
+            if seen.probes is not basis.probes or seen.probed is not basis.probed:
+                self.basis = dataclasses.replace(basis, probes=seen.probes, probed=seen.probed)
         return self.whole
 
     def _by_coordinates(self, basis: RangeBasis) -> ErrorEstimate | None:

@@ -179,6 +179,6 @@ class RowMajor(Dense):
         if squares is not None:
             scan = BlockScan(self.dtype)
             # Where squares leave the range of the numbers, `measure` looks at the entries themselves.
-            if all([scan.take(i, total) for i, total in enumerate(squares)]):
+            if all(scan.take(i, total) for i, total in enumerate(squares)):
                 self._magnitude = scan.magnitude()
         return pair
