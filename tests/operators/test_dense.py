@@ -10,8 +10,8 @@ import pytest
 
 import rnla
 from rnla.config import config_context
-from rnla.operators import dense
 from rnla.errors import NonFiniteError
+from rnla.operators import dense
 from rnla.operators.dense import Dense
 
 M, N = 6_000, 1_000  # 24 MB in single precision
