@@ -30,6 +30,8 @@ class SingularVectors:
     small : array, shape (l, l)
     side : {"left", "right"}
         Whether it stands for U, with the vectors in its columns, or for V^H, with their adjoints in its rows.
+    own : bool
+        Whether nobody else needs the panel, so that `spent` may overwrite it.
 
     Examples
     --------
@@ -38,10 +40,10 @@ class SingularVectors:
     [1.0, 0.0, 0.0]
     """
 
-    __slots__ = ("_panel", "_side", "_small")
+    __slots__ = ("_own", "_panel", "_side", "_small")
 
-    def __init__(self, panel: Any, small: Any, side: str) -> None:
-        self._panel, self._small, self._side = panel, small, side
+    def __init__(self, panel: Any, small: Any, side: str, own: bool = False) -> None:
+        self._panel, self._small, self._side, self._own = panel, small, side, own
 
     @property
     def dtype(self) -> Any:
@@ -63,12 +65,12 @@ class SingularVectors:
         return vectors if self._side == "left" else adjoint(vectors)
 
     def spent(self, factors: Any) -> Any:
-        """Return all left vectors times a number each, in the memory of the panel, which is gone then.
+        """Return all left vectors times a number each, in the memory of the panel if that is its own: it is gone then.
 
         A panel may be most of the memory of a call, and a fresh one costs more time than the product.
         """
         panel, small = self._panel, self._small * factors[None, :]
-        if not isinstance(panel, np.ndarray) or small.shape[0] != small.shape[1] or not panel.flags.writeable:
+        if not self._own or not isinstance(panel, np.ndarray) or small.shape[0] != small.shape[1]:
             return _times(panel, small)
 
         def work(rows: slice) -> None:
@@ -112,7 +114,7 @@ def svd_of_low_rank(factors: LowRank) -> tuple[SingularVectors, Any, SingularVec
     if factors.Q is None:
         q, r = _orthonormalizer(factors.C).factor(factors.C)
         u, s, wh = interruptible(lambda: svd(r), 26.0 * int(r.shape[0]) ** 3)
-        return SingularVectors(q, u, "left"), s, SingularVectors(factors.P, adjoint(wh), "right")
+        return SingularVectors(q, u, "left", own=True), s, SingularVectors(factors.P, adjoint(wh), "right")
     long = adjoint(factors.C)
     q, r = _orthonormalizer(long).factor(long)
     u, s, wh = interruptible(lambda: svd(adjoint(r)), 26.0 * int(r.shape[0]) ** 3)

@@ -424,3 +424,15 @@ def test_left_vectors_take_the_memory_of_the_panel(dtype: str) -> None:
     assert np.linalg.norm(result.U.conj().T @ result.U - np.eye(20)) <= 1e-13
     expected = A @ result.Vh.conj().T / result.s
     assert np.abs(result.U - expected).max() <= 1e-12
+
+
+@pytest.mark.parametrize("tall", [True, False])
+def test_the_basis_in_a_result_is_not_overwritten_by_its_factors(tall: bool) -> None:
+    """The image of the basis is that of the matrix, also where all the vectors are asked for; to a few eps."""
+    a = np.random.default_rng(3).standard_normal((300, 40) if tall else (40, 300))
+    method = rnla.SketchedRange(oversampling=0, space="column" if tall else "row")
+    result = rnla.svd(a, 10, method=method, rng=0)
+    basis = result.resume.basis
+    gap = (a.T if tall else a) @ basis.basis - basis.image
+    assert np.linalg.norm(gap) <= 1e-13 * np.linalg.norm(a)
+    assert not np.shares_memory(result.U, basis.basis)
