@@ -143,4 +143,4 @@ assert all(np.array_equal(a, b) for a, b in zip(*found))
 assert limits() == before
 """
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "RNLA_KERNELS": "plain"}
-    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
+    assert subprocess.run([sys.executable, "-c", script], check=False, env=environment).returncode == 0
