@@ -29,6 +29,7 @@ __all__ = [
     "is_complex",
     "max_abs",
     "qr",
+    "root_and_inverse",
     "svd",
     "zeros",
 ]
@@ -205,6 +206,16 @@ def cholesky(x: Any) -> Any | None:
     except (np.linalg.LinAlgError, RuntimeError, ValueError):
         return None
     return factor if all_finite(factor) else None
+
+
+def root_and_inverse(x: Any) -> tuple[Any, Any] | None:
+    """Return R with R^H R = X, upper triangular, and its inverse, or None where they cannot be had."""
+    lower = cholesky(x)
+    if lower is None:
+        return None
+    upper = adjoint(lower)
+    back = inverse_of_triangle(upper)
+    return None if back is None else (upper, back)
 
 
 def inverse_of_triangle(x: Any) -> Any | None:

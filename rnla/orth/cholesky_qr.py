@@ -36,13 +36,12 @@ from rnla._kernels.threads import even_ranges
 from rnla._xp.linalg import (
     adjoint,
     cast,
-    cholesky,
     column_norms,
     eps_of,
     frobenius,
     host_values,
-    inverse_of_triangle,
     is_complex,
+    root_and_inverse,
 )
 from rnla._xp.namespace import device_of, from_host, has_float64, is_concrete, is_numpy, namespace_of
 from rnla.config import get_config
@@ -175,9 +174,4 @@ def _triangle(g: Any, *, check: bool) -> tuple[Any, Any] | None:
         eye = np.eye(len(g)) if is_numpy(xp) else xp.eye(int(g.shape[0]), dtype=g.dtype, device=device_of(g))
         if not frobenius(g - eye) < _CLOSE_TO_IDENTITY:
             return None
-    lower = cholesky(g)
-    if lower is None:
-        return None
-    upper = adjoint(lower)
-    back = inverse_of_triangle(upper)
-    return None if back is None else (upper, back)
+    return root_and_inverse(g)

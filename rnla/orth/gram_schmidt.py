@@ -29,7 +29,7 @@ import numpy as np
 
 from rnla._kernels.panels import times_triangle
 from rnla._kernels.sweeps import swept
-from rnla._xp.linalg import adjoint, cholesky, eps_of, inverse_of_triangle
+from rnla._xp.linalg import adjoint, eps_of, root_and_inverse
 from rnla.config import get_config
 from rnla.orth.cholesky_qr import in_range, powers_near
 
@@ -59,7 +59,7 @@ class Added:
 
     def orthonormal(self) -> Any:
         """Return Q of that QR, orthogonal to the basis as far as one projection makes it so."""
-        root = _root(self._gram)
+        root = root_and_inverse(self._gram)
         assert root is not None
         times_triangle(self._q, root[1], get_config().threads, out=self._q, squared=False)
         return self._q
@@ -68,7 +68,7 @@ class Added:
         """Return Q of it, wholly orthogonal to the basis (S4), or None where one sweep does not make it so."""
         if not float(np.linalg.norm(self._left)) <= math.sqrt(eps_of(self._q.dtype)):
             return None
-        root = _root(self._gram - adjoint(self._left).astype(self._gram.dtype) @ self._left)
+        root = root_and_inverse(self._gram - adjoint(self._left).astype(self._gram.dtype) @ self._left)
         if root is None:
             return None
         swept(self._basis, self._q, get_config().threads, minus=self._left, triangle=root[1], out=self._q, tied=False,
@@ -114,7 +114,7 @@ def added_by(basis: Any, x: Any, near: int | None = None, level: float = 0.0) ->
     if not in_range(norms, x.dtype):
         return None
     powers = powers_near(norms, x.dtype)
-    first = _root(g / powers[:, None] / powers)
+    first = root_and_inverse(g / powers[:, None] / powers)
     if first is None:
         return None
     condition = float(np.linalg.norm(first[0]) * np.linalg.norm(first[1]))
@@ -125,19 +125,9 @@ def added_by(basis: Any, x: Any, near: int | None = None, level: float = 0.0) ->
     assert h is not None
     if not float(np.linalg.norm(h - np.eye(len(h)))) <= _CLOSE_TO_IDENTITY:
         return None
-    second = _root(h)
+    second = root_and_inverse(h)
     assert second is not None
     triangle = second[0] @ first[0] * powers
     if tied.shape != basis.shape and not float(np.linalg.norm(left @ triangle)) <= level:
         return added_by(basis, x)
     return Added(triangle.astype(x.dtype, copy=False), basis, q, left, h)
-
-
-def _root(g: Any) -> tuple[Any, Any] | None:
-    """Return the upper Cholesky factor of a Gram matrix and its inverse, or None where they cannot be had."""
-    lower = cholesky(g)
-    if lower is None:
-        return None
-    upper = adjoint(lower)
-    back = inverse_of_triangle(upper)
-    return None if back is None else (upper, back)
