@@ -99,6 +99,8 @@ def _compiled(
     t = None if triangle is None else doubled(np.triu(np.asarray(triangle, dtype=dtype)))
     kept = out is not None
     changed = c is not None or t is not None
+    if out is not None and not changed and out is not x:  # the kernel reads Q where nothing is to be done for it
+        np.copyto(out, x)
     group = max(64, min(512, _GROUP_BYTES // max(1, (n + 2 * k) * size) // 8 * 8))
     before = 0 if c is None else n - len(c)
     width, narrow = 3 * kernels.VECTOR_BYTES // size, size == 4
