@@ -63,7 +63,8 @@ def certified(
             fits = np.flatnonzero([error.meets(tol) for error in errors])
             rank, status = (max(int(fits[0]), min(search.least, cap)), Status.MET) if len(fits) else (cap, status)
         if errors[rank].value > identity_floor(op.dtype) or op.measure().frobenius == 0:  # type: ignore[union-attr]
-            return errors[rank], rank, status if tol is None or errors[rank].meets(tol) else _missed(request, rank)
+            fine = tol is None or errors[rank].meets(tol)
+            return errors[rank], rank, status if fine else _missed(found, request, rank)
     error = _looked(found, key, inside, rank, request.norm, 1)
     look, step = 1, 1
     while tol is not None and not error.meets(tol) and rank < cap and look < _LOOKS:
@@ -71,7 +72,7 @@ def certified(
         error = _looked(found, key, inside, rank, request.norm, look)
     if tol is None:
         return error, rank, status
-    return error, rank, Status.MET if error.meets(tol) else _missed(request, rank)
+    return error, rank, Status.MET if error.meets(tol) else _missed(found, request, rank)
 
 
 def _of_known_pairs(found: Located, clipped: float, rank: int) -> ErrorEstimate:
@@ -87,7 +88,9 @@ def _of_known_pairs(found: Located, clipped: float, rank: int) -> ErrorEstimate:
     return truncated_error(dataclasses.replace(whole, cut="one-sided"), found.search.values, rank)
 
 
-def _missed(request: Request, rank: int) -> Status:
+def _missed(found: Located, request: Request, rank: int) -> Status:
+    if found.search.stopped_by is not None:
+        return found.search.stopped_by
     return Status.RANK_CAP if request.rank is not None and rank >= request.rank else Status.NOT_CERTIFIED
 
 

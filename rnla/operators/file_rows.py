@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from rnla.errors import IntegrityError
+
 __all__ = ["FileRows"]
 
 _PAGE = mmap.PAGESIZE
@@ -89,6 +91,24 @@ class FileRows:
             return fd
         os.close(fd)
         return None
+
+    def require_whole(self) -> None:
+        """Raise where the file ends before its last row: the system kills who touches a mapping beyond it.
+
+        Raises
+        ------
+        IntegrityError
+            If the same file stands at the path and is too short by now.
+        """
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return  # without a name it is as long as it was, as far as one can know
+        if (status.st_dev, status.st_ino) == self.inode and status.st_size < self.offset + self.nbytes:
+            raise IntegrityError(
+                f"{self.path!a} ends at byte {status.st_size}, inside its matrix: it was cut short while it was "
+                "mapped; write it again"
+            )
 
     def resident(self, rows: slice, *, sampled: bool = False) -> bool:
         """Whether nearly all pages under some of the rows are in memory.

@@ -100,8 +100,13 @@ class ReadAhead:
                 finally:
                     ring.close()
                 return
+        self.require_whole()
         for _ in cut:
             yield None
+
+    def require_whole(self) -> None:
+        """Raise where the file ends before its last row, which reading in place would not survive."""
+        self._rows.require_whole()
 
     def _entries(self, raw: np.ndarray[Any, Any], rows: slice) -> np.ndarray[Any, Any]:
         """Return the entries that some bytes stand for, without a copy."""

@@ -269,6 +269,8 @@ class RowBlocks:
                     yield self._read(rows) if raw is None else self._converted(rows, raw)
                     del raw
             return
+        if self._ahead is not None:
+            self._ahead.require_whole()
         if isinstance(self._source, np.ndarray) or len(cut) == 1:
             for rows in cut:
                 yield self._read(rows)

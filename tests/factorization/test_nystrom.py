@@ -274,6 +274,14 @@ def test_without_a_pass_to_spare_the_error_is_a_bound_from_the_projection() -> N
             assert truth <= result.error.upper * np.linalg.norm(A) <= 2 * truth
 
 
+def test_a_tolerance_that_passes_stopped_says_so() -> None:
+    a = hermitian_matrix("inverse", 300, rng=0)
+    with rnla.config_context(max_passes=1):
+        result = rnla.nystrom(a, tol=1e-3, rng=0, on_failure="return")
+    assert result.report.passes == 1
+    assert result.status is rnla.Status.PASSES
+
+
 def test_psd_of_eigh_is_nystrom() -> None:
     A = hermitian_matrix("exponential", 60, rng=0)
     for one, two in zip(rnla.eigh(A, 5, psd=True, rng=3), rnla.nystrom(A, 5, rng=3), strict=True):

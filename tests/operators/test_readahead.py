@@ -285,6 +285,27 @@ def test_a_file_that_is_cut_short_is_told(disk: Disk, tmp_path: Path) -> None:
         assert "of the matrix were read" in caught.value.__notes__[0]
 
 
+@pytest.mark.parametrize("room", [True, False])
+def test_a_file_in_memory_that_was_cut_short_is_told(
+    room: bool, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own: without the look the system ends whoever reads a mapping past the end of its file."""
+    disk.share = 1.0
+    monkeypatch.setattr(RowBlocks, "_room_ahead", lambda self: room)
+    op = RowBlocks(npy_file(matrix(), tmp_path), np.dtype("f8"))
+    op.normal_matmat(thin(N, "f8"))
+    os.truncate(tmp_path / "a.npy", 1 << 20)
+    child = os.fork()
+    if child == 0:
+        try:
+            op.normal_matmat(thin(N, "f8"))
+        except IntegrityError as error:
+            os._exit(10 if f"ends at byte {1 << 20}, inside its matrix" in str(error) else 11)
+        os._exit(12)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 10
+    assert not disk.read
+
+
 def test_an_error_of_the_disk_passes_through(disk: Disk, tmp_path: Path) -> None:
     disk.error = OSError(errno.EIO, "the disk is on fire")
     with pytest.raises(OSError, match="on fire") as caught:
