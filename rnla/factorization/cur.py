@@ -291,7 +291,7 @@ def _built(A: Any, found: Located, attempt: Attempt, certificate: Certificate) -
     xp = namespace_of(core)
     return CURResult(
         unscaled(columns.panel, exponent) if c is None else c,
-        unscaled(core, -exponent),
+        unscaled(core, -exponent, "up"),
         unscaled(xp.asarray(adjoint(rows.panel)), exponent) if r is None else r,
         index_at_home(columns.chosen, core), index_at_home(rows.chosen, core), **certificate.fields(),
     )  # fmt: skip

@@ -265,8 +265,11 @@ def report_of(A: Any, found: Located, key: Key, rank: int, out: Any, notes: tupl
     )
 
 
-def unscaled(values: Any, exponent: int) -> Any:
-    """Return an array times ``2**exponent``, the scale of A; raises where that leaves the range of its dtype."""
+def unscaled(values: Any, exponent: int, way: str = "down") -> Any:
+    """Return an array times ``2**exponent``, the scale of A; raises where that leaves the range of its dtype.
+
+    What is divided by the scale needs an A scaled the other `way`.
+    """
     if exponent == 0:
         return values
     with np.errstate(over="ignore"):
@@ -274,7 +277,7 @@ def unscaled(values: Any, exponent: int) -> Any:
     if not all_finite(grown):
         raise NonFiniteError(
             f"the factors exceed the range of {grown.dtype} (the largest entry is about 2^{exponent}); "
-            "scale A down first"
+            f"scale A {way} first"
         )
     return grown
 

@@ -195,8 +195,13 @@ def _require_room(preview: Ledger, request: Request, limit: int | None, taken: i
     """Raise where the passes that are left after the means, or the memory, do not do for the products."""
     if limit is not None and limit <= taken:
         raise BudgetError(f"the means take {taken} pass and max_passes={limit} leaves none for the rest; allow more")
-    with config_context(max_passes=None if limit is None else limit - taken):
-        make_plan(preview, request)
+    try:
+        with config_context(max_passes=None if limit is None else limit - taken):
+            make_plan(preview, request)
+    except BudgetError as error:
+        if limit is not None:
+            error.add_note(f"{taken} of max_passes={limit} goes to the means")
+        raise
 
 
 def _what_is_left(op: Ledger, watch: Any) -> dict[str, Any]:

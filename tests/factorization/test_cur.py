@@ -250,3 +250,8 @@ def test_the_certificate_holds_whatever_the_order_of_the_sums() -> None:
         A = matrix("noise_1e-4", 19, 5, dtype="float32", rng=seed)
         assert check(rnla.cur(A, 4, rng=1), A) > 0
         assert check(rnla.cur(A * np.float32(1e14), 4, rng=1), A * np.float32(1e14)) > 0
+
+
+def test_a_core_out_of_range_is_told_which_way_to_scale() -> None:
+    with pytest.raises(rnla.NonFiniteError, match="scale A up first"):
+        rnla.cur(np.full((4, 3), 5e-324), 1, rng=0)

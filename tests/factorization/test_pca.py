@@ -316,3 +316,10 @@ def test_transform_refuses_other_columns_and_libraries() -> None:
         result.transform(strict(data()))
     with pytest.raises(rnla.InputError, match="scores of 2"):
         result.inverse_transform(np.ones((4, 3)))
+
+
+def test_passes_of_the_means_are_told_where_the_rest_do_not_do() -> None:
+    x = np.random.default_rng(0).standard_normal((300, 50))
+    with rnla.config_context(max_passes=2), pytest.raises(rnla.BudgetError) as caught:
+        rnla.pca(x, 5, rng=0)
+    assert caught.value.__notes__ == ["1 of max_passes=2 goes to the means"]
