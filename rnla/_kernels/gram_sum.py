@@ -16,11 +16,12 @@ import numpy as np
 from rnla._kernels import compiled, products
 from rnla._kernels.threads import even_ranges, run
 
-__all__ = ["GramSum"]
+__all__ = ["GROUP_BYTES", "GramSum"]
 
 Array = np.ndarray[Any, Any]
 
-_GROUP_BYTES = 1 << 24  # of rows that all tasks read together
+GROUP_BYTES = 1 << 24
+"""Of rows that all tasks read together."""
 _PANEL = 48  # columns of G of a task: whole registers, and enough of them to feed
 _TALL, _WIDE, _AHEAD = 64, 512, 32  # as the adjoint product takes its groups, measured for a matrix with itself
 _TILE_ROWS = 4096  # of the plain twin
@@ -38,6 +39,8 @@ class GramSum:
         Of the blocks: of single or double precision, real or complex.
     shift : numpy.ndarray, shape (n,), optional
         Subtracted from each row, in the dtype of the blocks.  Column sums are made only then.
+    group_bytes : int
+        Of the rows that are taken together, at most; shifted rows are a copy of as many.
 
     Examples
     --------
@@ -47,19 +50,21 @@ class GramSum:
     ([[4.0, 4.0], [4.0, 8.0]], [2.0, 4.0])
     """
 
-    __slots__ = ("_dtype", "_scratch", "_shift", "_total", "sums")
+    __slots__ = ("_dtype", "_group_bytes", "_scratch", "_shift", "_total", "sums")
 
-    def __init__(self, n: int, dtype: np.dtype[Any], shift: Array | None = None) -> None:
+    def __init__(
+        self, n: int, dtype: np.dtype[Any], shift: Array | None = None, group_bytes: int = GROUP_BYTES
+    ) -> None:
         wide = np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
         columns = n * (2 if dtype.kind == "c" else 1)
-        self._dtype, self._shift = dtype, shift
+        self._dtype, self._shift, self._group_bytes = dtype, shift, group_bytes
         self._total: Array = np.zeros((columns, columns))  # complex: of real and imaginary parts in turn
         self._scratch: Array | None = None
         self.sums = np.zeros(n, dtype=wide)
 
     def add(self, block: Array, threads: int) -> None:
         """Take in a block of rows, of the dtype said and with contiguous rows."""
-        for rows in even_ranges(len(block), -(-block.nbytes // _GROUP_BYTES)):
+        for rows in even_ranges(len(block), -(-block.nbytes // self._group_bytes)):
             group = block[rows]
             if self._shift is not None:
                 group = self._shifted(group, self._shift, threads)
@@ -84,6 +89,7 @@ class GramSum:
     def _shifted(self, group: Array, shift: Array, threads: int) -> Array:
         """Return rows less the shift, and add them to the column sums."""
         if self._scratch is None or len(self._scratch) < len(group):
+            self._scratch = None  # given back before there is another one
             self._scratch = np.empty(group.shape, dtype=self._dtype)
         out = self._scratch[: len(group)]
 

@@ -35,7 +35,7 @@ from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import LinearOperator, Magnitude
 from rnla.operators.rowblocks import RowBlocks
 from rnla.operators.scan import times_power_of_two
-from rnla.operators.scatter import Scatter
+from rnla.operators.scatter import Scatter, bytes_of_group
 from rnla.planner import Plan
 from rnla.rangefinder import GramEigh
 from rnla.rangefinder.leading import leading_eigh
@@ -86,7 +86,8 @@ def made_in_one(base: LinearOperator, plain: bool, method: Any) -> bool:
 
 def bytes_of_gram(base: LinearOperator) -> int:
     """Return the peak memory beside A of components that are made without scores."""
-    return _MATRICES * base.shape[1] ** 2 * base.dtype.itemsize
+    m, n = base.shape
+    return _MATRICES * n**2 * base.dtype.itemsize + min(bytes_of_group(), m * n * base.dtype.itemsize)
 
 
 def leading(base: LinearOperator, request: Request, found: Scatter) -> Leading | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.gram_sum import GramSum
+from rnla._kernels.gram_sum import GROUP_BYTES, GramSum
 from rnla.config import get_config
 from rnla.operators.algebra import View
 from rnla.operators.centering import in_two
@@ -29,10 +29,11 @@ from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import Magnitude, scale_exponent
 from rnla.operators.rowblocks import RowBlocks
 
-__all__ = ["Scatter", "column_scatter"]
+__all__ = ["Scatter", "bytes_of_group", "column_scatter"]
 
 _FIRST = 4096  # rows whose means are the shift
 _WANDER = 0.5
+_SHARE = 4  # of the memory budget that shifted rows may take
 
 Scatter = tuple[tuple[Any, Any], Magnitude, Any]
 """The mean in two parts, the magnitude of the centred matrix, and its Gram matrix."""
@@ -70,6 +71,11 @@ class _Blocks(View):
         return self.base.column_blocks()
 
 
+def bytes_of_group() -> int:
+    """Return the bytes of rows that are shifted at a time, at most."""
+    return min(GROUP_BYTES, get_config().budget() // _SHARE)
+
+
 def column_scatter(op: Ledger) -> Scatter | None:
     """Return the means and the Gram matrix about them, in one pass over a matrix that is read in blocks of rows.
 
@@ -95,7 +101,7 @@ def column_scatter(op: Ledger) -> Scatter | None:
     def add(state: Any, _: slice, block: Any) -> Any:
         if state is None:
             shift = block[:_FIRST].mean(axis=0)
-            state = GramSum(n, op.dtype, shift), shift
+            state = GramSum(n, op.dtype, shift, bytes_of_group()), shift
         state[0].add(np.ascontiguousarray(block), get_config().threads)
         if not state[0].finite():
             raise _NotFinite

@@ -3,7 +3,7 @@
 Problem: all singular vectors of the short side of A in one pass; written for m larger than n.
 
 GramEigh.  S1. G = A^H A, summed over row blocks in float64.  S2. X = the leading eigenvectors of G, found without the
-others where they are half of them at most (`rangefinder/leading.py`).  S3. Y = A X.
+others where they are a quarter of them at most (`rangefinder/leading.py`).  S3. Y = A X.
 Cost: m n^2 flops (a product with itself is half a product), one pass for S1, one for S3.
 Guarantee: the singular values come from Y, and so does the certificate; what squaring the matrix
 loses is the order of directions whose singular values lie under about sqrt(eps) of the largest.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnla._kernels import compiled, gram_sum
+from rnla._kernels import compiled
 from rnla._kernels.gram_sum import GramSum
 
 KINDS = ["plain", pytest.param("compiled", marks=pytest.mark.skipif(not compiled._has_numba(), reason="numba"))]
@@ -24,15 +24,12 @@ def blocks_of(dtype: str, heights: tuple[int, ...], n: int) -> list[Any]:
 @pytest.mark.parametrize(
     ("heights", "n"), [((1,), 1), ((0, 3), 5), ((70, 1, 129), 47), ((200, 333), 97), ((500,), 150)]
 )
-def test_the_sum_is_the_gram_matrix(
-    kind: str, dtype: str, heights: tuple[int, ...], n: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gram_sum, "_GROUP_BYTES", 60_000)
+def test_the_sum_is_the_gram_matrix(kind: str, dtype: str, heights: tuple[int, ...], n: int) -> None:
     blocks = blocks_of(dtype, heights, n)
     shift = np.linspace(-3, 5, n).astype(dtype)
     with compiled.using(kind, ["products"], np.dtype(dtype)):
         for given in (None, shift):
-            made, again = (GramSum(n, np.dtype(dtype), given) for _ in range(2))
+            made, again = (GramSum(n, np.dtype(dtype), given, 60_000) for _ in range(2))
             for block in blocks:
                 made.add(block, 2)
                 again.add(block, 1)

@@ -160,8 +160,13 @@ def test_a_cap_below_the_tolerance_is_told(tmp_path: Path) -> None:
     assert rnla.pca(path, 2, tol=0.1, on_failure="return").status is rnla.Status.RANK_CAP
 
 
-def test_memory_of_components_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [1 << 18, 1 << 26])  # read ahead, and in place
+def test_memory_of_components_does_not_grow_with_the_rows(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Scores of 20,000 rows would take 4.8 MB and their products several times that; components stay below 2 MiB."""
+    for name in ("BLOCK_BYTES", "AHEAD_BYTES"):
+        monkeypatch.setattr(rowblocks, name, block if name == "BLOCK_BYTES" or block > 1 << 20 else 1 << 12)
     path = tmp_path / "tall.npy"
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float64, shape=(20_000, N))
     out[:] = np.random.default_rng(0).standard_normal(out.shape) * 0.9 ** np.arange(N) + 5
