@@ -24,9 +24,10 @@ import numpy as np
 from rnla._kernels.threads import interruptible
 from rnla._xp.linalg import adjoint, host_values
 from rnla._xp.namespace import backend_name
+from rnla.config import get_config
 from rnla.error.certificate import by_identity
 from rnla.error.residual import identity_rounding
-from rnla.errors import InputError
+from rnla.errors import BudgetError, InputError
 from rnla.factorization.driver import _dtype_path
 from rnla.factorization.signs import row_phases
 from rnla.operators.centered import centered
@@ -171,6 +172,12 @@ def scores_of(result: PCAResult, X: Any) -> tuple[Any, Report]:
     """
     started = time.perf_counter()
     base = as_operator(X)
+    needed = base.shape[0] * result.rank * base.dtype.itemsize
+    if not get_config().allows(needed):
+        raise BudgetError(
+            f"the scores take {needed} bytes, more than memory_budget={get_config().budget()}; allow more, or "
+            "transform some rows at a time"
+        )
     with working(base.xp, base.dtype, 2.0 * base.shape[0] * base.shape[1] * result.rank):
         scores, counts = multiplied(base, result.components, (result.mean, result.mean_rest), result.scale)
     # A column of scores has the length of its singular value, but for rounding: another matrix is found out.

@@ -96,7 +96,8 @@ class PCAResult(Result):
     def scores(self) -> Any:
         """What ``transform(X)`` gives for every row, (X - 1 mean^T) diag(1 / scale) components^H; shape (m, k).
 
-        Where they were not made yet, they are now: one pass over X, which ``report`` then counts.
+        Where they were not made yet, they are now: one pass over X, which ``report`` then counts.  `BudgetError` where
+        the memory budget has no room for them.
         """
         if self.known_scores is None:
             if self._source is None:

@@ -178,9 +178,12 @@ def test_memory_of_components_does_not_grow_with_the_rows(
         result = rnla.pca(path, 30)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+        with pytest.raises(rnla.BudgetError, match="the scores take 4800000 bytes"):
+            _ = result.scores
     assert result.known_scores is None
     assert peak <= 3 << 20
     assert result.report.plan.bytes <= 3 << 20
+    assert result.scores.shape == (20_000, 30)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
