@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.scratch import scratch
 from rnla._kernels.threads import even_ranges, run
 
 __all__ = ["add_product", "adjoint_product", "has_contiguous_rows", "normal_product", "product"]
@@ -126,10 +125,10 @@ def _added(task: Any, ranges: list[slice], shape: tuple[int, int], dtype: Any, t
     if len(ranges) == 1:
         task(ranges[0], out)
         return out
-    with scratch((len(ranges), *shape), np.dtype(dtype)) as sums:
-        run(lambda i: task(ranges[i], sums[i]), range(len(ranges)), threads)
-        parts = even_ranges(shape[0], 1 if sums.nbytes < 1 << 20 else 8)
-        run(lambda rows: np.add.reduce(sums[:, rows], axis=0, out=out[rows]), parts, threads)
+    sums = np.empty((len(ranges), *shape), dtype=dtype)
+    run(lambda i: task(ranges[i], sums[i]), range(len(ranges)), threads)
+    parts = even_ranges(shape[0], 1 if sums.nbytes < 1 << 20 else 8)
+    run(lambda rows: np.add.reduce(sums[:, rows], axis=0, out=out[rows]), parts, threads)
     return out
 
 
