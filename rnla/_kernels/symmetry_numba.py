@@ -1,14 +1,9 @@
-"""Hermitian matrices: how far a real one is from being symmetric, and products that read half of one, compiled.
+"""How far a real matrix is from being symmetric: what `rnla.operators.hermitian` looks at, compiled.
 
-The look (`rnla.operators.hermitian`): squares of as many rows as a vector register has numbers are compared with their
-mirror images, which are transposed in registers; what is left over at the end of the matrix is compared entry by
-entry.  The squares are summed on the way.
-
-The product (`symmetric_products`): a group of rows, from the diagonal to the right end, is multiplied tile by tile with
-the rows of X under it, and, its transpose, with the rows of X beside it, while the tile stands in the cache.
-
-Arrays come as addresses and strides in entries; everything works serially and without the GIL.  `like` is a zero of
-the entries' type.
+Squares of as many rows as a vector register has numbers are compared with their mirror images, which are transposed
+in registers; what is left over at the end of the matrix is compared entry by entry.  The squares are summed on the
+way.  Arrays come as addresses and strides in entries; everything works serially and without the GIL.  `like` is a zero
+of the entries' type.
 """
 
 from __future__ import annotations
@@ -21,9 +16,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from rnla._kernels.microkernel import VECTOR_BYTES, at, declared
-from rnla._kernels.products_numba import _block
 
-__all__ = ["VECTOR_BYTES", "added", "asymmetry", "mirrored", "warm"]
+__all__ = ["VECTOR_BYTES", "asymmetry", "warm"]
 
 _TILE = 256  # rows and columns of the tiles that are compared: long runs, and both stay in the second cache
 
@@ -125,49 +119,8 @@ def asymmetry(like: Any, size: Any, a: Any, lda: Any, first: Any, stop: Any, n: 
                         total[0] += np.float64(image) * np.float64(image)
 
 
-@njit(nogil=True, cache=True)
-def mirrored(like: Any, size: Any, a: Any, lda: Any, first: Any, stop: Any, n: Any, pair: Any, x: Any, ldx: Any,
-             v: Any, ldv: Any, k: Any, y: Any, ldy: Any, z: Any, ldz: Any, rows: Any, depth: Any, before: Any,
-             ahead: Any, one: Any) -> None:  # fmt: skip
-    """Set rows `first` to `stop` of Y to A X on and right of the diagonal, and Z to A^T V right of their squares.
-
-    `pair` is 1, or 2 where a complex matrix is seen as a real one of twice as many columns, `n`: then X has two rows
-    to each row of V.  Z begins with the row of the first column behind the first group of `rows` rows.  `before` and
-    `ahead` are how many entries ahead of those at work are fetched in the two products.
-    """
-    base = min(first + rows, stop) * pair
-    for i in range(first, stop, rows):
-        end = min(i + rows, stop)
-        for p in range(i * pair, n, depth):
-            pp = min(depth, n - p)
-            tile = a + (i * lda + p) * size
-            _block(like, size, tile, lda, one, end - i, pp, x + p * ldx * size, ldx, y + i * ldy * size, ldy, k,
-                   0 if p == i * pair else 1, before)  # fmt: skip
-            q = max(p, end * pair)
-            if q < p + pp:
-                _block(like, size, tile + (q - p) * size, one, lda, p + pp - q, end - i, v + i * ldv * size, ldv,
-                       z + (q - base) * ldz * size, ldz, k, 0 if i == first else 1, ahead)  # fmt: skip
-
-
-@njit(nogil=True, cache=True)
-def added(like: Any, out: Any, terms: Any, starts: Any, parts: Any, first: Any, stop: Any, k: Any) -> None:
-    """Add to the rows `first` to `stop` of `out`, of `k` entries each, those of each term, which begins at some row.
-
-    `terms` and `starts` are the addresses of as many 64-bit integers: where the terms lie, and their first rows.
-    """
-    where, begin, total = at(np.int64(0), terms, 0), at(np.int64(0), starts, 0), at(like, out, 0)
-    for t in range(parts):
-        low = max(first, begin[t])
-        term = at(like, where[t], -begin[t] * k)
-        for e in range(low * k, stop * k):
-            total[e] += term[e]
-
-
 def warm(dtype: Any) -> None:
     """Compile for one real dtype, or load what was compiled before."""
     like, size = dtype.type(0), dtype.itemsize
     a, out, total = np.zeros((1, 1), dtype), np.zeros(3 * VECTOR_BYTES // size, dtype), np.zeros(1)
-    here, where = a.ctypes.data, np.zeros(1, np.int64).ctypes.data
-    asymmetry(like, size, here, 1, 0, 1, 1, out.ctypes.data, total.ctypes.data)
-    mirrored(like, size, here, 1, 0, 1, 1, 1, here, 1, here, 1, 1, here, 1, here, 1, 8, 8, 0, 0, 1)
-    added(like, here, where, where, 0, 0, 1, 1)
+    asymmetry(like, size, a.ctypes.data, 1, 0, 1, 1, out.ctypes.data, total.ctypes.data)

@@ -35,12 +35,13 @@ class Dense:
         The compute dtype.  NumPy arrays in another dtype are converted a tile at a time.
     """
 
-    __slots__ = ("_array", "_magnitude", "device", "dtype", "shape", "xp")
+    __slots__ = ("_array", "_magnitude", "device", "dtype", "kernel_families", "shape", "xp")
     sides = ("row", "column")  # of the blocks that are read along the layout
 
     def __init__(self, array: Any, dtype: np.dtype[Any]) -> None:
         self._array = array
         self._magnitude: Magnitude | None = None
+        self.kernel_families: tuple[str, ...] = ()  # beyond those of every dense matrix
         self.xp = namespace_of(array)
         self.device = device_of(array)
         self.dtype = dtype

@@ -25,7 +25,6 @@ import numpy as np
 
 from rnla._kernels import compiled
 from rnla._kernels.products import has_contiguous_rows, readable_in_place
-from rnla._kernels.symmetric_products import FAMILY
 from rnla._kernels.threads import run
 from rnla._xp.linalg import adjoint, eps_of, frobenius, host_values
 from rnla._xp.namespace import is_numpy, namespace_of
@@ -38,7 +37,6 @@ from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import LinearOperator
 from rnla.operators.scan import BlockScan
 from rnla.operators.sparse import Sparse
-from rnla.operators.symmetric import symmetric
 from rnla.operators.verify import AdjointMismatch, require_adjoint
 from rnla.rng import Key
 
@@ -54,10 +52,11 @@ __all__ = [
 _ADVICE = "pass (A + A.conj().T) / 2 if its Hermitian part is meant, or use svd, which asks for no symmetry"
 _TILE = 512  # rows and columns compared together on the host, so that both tiles stay in cache
 _DEVICE_TILE = 8192
+FAMILY = "symmetry"
+"""The name of the kernels."""
 _WORTH_A_KERNEL = 1 << 14  # entries
 _STEP = 256  # rows of a task, or a multiple of them
 _PARTS = 16
-_ROUNDING = 50.0  # eps of the norm: below it a deviation is no more than what products lose
 _COPIES = 4  # as large as a sparse matrix, that its difference with its adjoint takes
 
 
@@ -94,11 +93,7 @@ def hermitian_ledger(A: Any) -> Ledger:
     """
     base = as_hermitian(A)
     if isinstance(base, Dense):
-        deviation = _of_dense(base)
-        magnitude = base.measure()
-        norm = 0.0 if magnitude is None else math.ldexp(magnitude.frobenius, magnitude.exponent)
-        if deviation * base.shape[0] <= _ROUNDING * eps_of(base.dtype) * norm:
-            base = symmetric(base)
+        _of_dense(base)
     op = Ledger(base)
     op.measure()  # refuses what is not finite
     if isinstance(base, Sparse):
@@ -173,11 +168,12 @@ def _by_kernels(base: Dense) -> tuple[float, float] | None:
     return worst, top
 
 
-def _of_dense(base: Dense) -> float:
-    """Return the largest deviation of a dense matrix, which remembers its magnitude; refuse what is not Hermitian."""
+def _of_dense(base: Dense) -> None:
+    """Refuse a dense matrix that is not Hermitian; one that is remembers its magnitude."""
     seen = _by_kernels(base)
     if seen is not None and seen[0] <= tolerated_asymmetry(base.dtype) * seen[1]:
-        return seen[0]
+        base.kernel_families = (FAMILY,)
+        return
     on_host = is_numpy(base.xp)
     scan, size = BlockScan(base.dtype), _TILE if on_host else _DEVICE_TILE
 
@@ -194,11 +190,9 @@ def _of_dense(base: Dense) -> float:
     else:
         looks = [look(pair) for pair in pairs]
     base.remember(scan.magnitude())
-    if not looks:
-        return 0.0
-    worst, _, place = max(looks, key=lambda found: found[0])
-    _refuse(worst, max(found[1] for found in looks), *place, base.dtype)
-    return worst
+    if looks:
+        worst, _, place = max(looks, key=lambda found: found[0])
+        _refuse(worst, max(found[1] for found in looks), *place, base.dtype)
 
 
 def _deviation(xp: Any, rows: slice, block: Any, mirror: Any, size: int) -> tuple[float, float, tuple[int, int]]:

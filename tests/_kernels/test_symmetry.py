@@ -1,4 +1,4 @@
-"""The kernels for Hermitian matrices, which compare halves and multiply by halves, against NumPy and their twins."""
+"""The kernel that looks whether a matrix is symmetric, against NumPy and its twin."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import rnla
-from rnla._kernels import compiled, symmetric_products
+from rnla._kernels import compiled
 from rnla.operators import hermitian
-from rnla.operators.symmetric import Symmetric, SymmetricByRows
 
 
 @pytest.fixture
@@ -84,79 +83,6 @@ def hermitian_of(n: int, dtype: str, seed: int = 0) -> np.ndarray:
     return np.asarray(a + a.conj().T, dtype)
 
 
-def thin_of(n: int, k: int, dtype: str) -> np.ndarray:
-    rng = np.random.default_rng(n + k)
-    x = rng.standard_normal((n, 2 * k))
-    return np.asarray(x.view(np.complex128) if dtype.startswith("complex") else x[:, :k], dtype)
-
-
-def multiplied(a: np.ndarray, x: np.ndarray, setting: str = "compiled", threads: int = 2) -> np.ndarray:
-    with compiled.using(setting, ["symmetry", "products"], a.dtype):
-        return symmetric_products.SymmetricRows(a, a.dtype).product(x, threads)
-
-
-@pytest.fixture
-def halved(kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Matrices of any size are multiplied by the kernels."""
-    monkeypatch.setattr(symmetric_products, "_WORTH_HALVING", 0)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128", "complex64"])
-@pytest.mark.parametrize("n", [1, 2, 7, 63, 64, 65, 129, 300, 513])
-def test_the_product_of_halves_is_the_product(halved: None, n: int, dtype: str) -> None:
-    """Sums of n terms in two orders differ by 2 n eps of the sums of their moduli at most; 4 for complex ones."""
-    a = hermitian_of(n, dtype)
-    for k in (4, 8, 13, 16, 24):
-        x = thin_of(n, k, dtype)
-        bound = 8 * n * np.finfo(dtype).eps * (np.abs(a) @ np.abs(x))
-        for layout in (a, np.asfortranarray(a), np.pad(a, 2)[2:-2, 2:-2]):
-            for thin in (x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
-                y = multiplied(layout, thin)
-                assert y.dtype == dtype
-                assert y.flags.c_contiguous
-                assert np.all(np.abs(y - a @ x) <= bound)
-                assert np.all(np.abs(multiplied(layout, thin, "plain") - a @ x) <= bound)
-
-
-def test_the_threads_do_not_change_a_bit_and_room_is_used_again(halved: None) -> None:
-    a, x = hermitian_of(700, "float64"), thin_of(700, 16, "float64")
-    rows = symmetric_products.SymmetricRows(a, a.dtype)
-    with compiled.using("compiled", ["symmetry"], a.dtype):
-        first = rows.product(x, 1)
-        narrow = rows.product(x[:, :5], 2)
-        again = rows.product(x, 3)
-    assert np.array_equal(first, again)
-    assert np.array_equal(narrow, multiplied(a, x[:, :5]))
-
-
-@pytest.mark.parametrize("dtype", ["float64", "complex128"])
-def test_half_of_the_matrix_is_read(halved: None, dtype: str) -> None:
-    a, x = hermitian_of(300, dtype), thin_of(300, 8, dtype)
-    expected = multiplied(a, x)
-    blind = a.copy()
-    for start in range(0, 300, 64):  # of squares on the diagonal both halves are read
-        blind[min(start + 64, 300) :, start : start + 64] = np.nan
-    assert np.array_equal(multiplied(blind, x), expected)
-    under = np.asfortranarray(a)
-    under[np.isnan(blind).T] = np.nan  # where columns are contiguous, the other half
-    assert np.all(np.isfinite(multiplied(under, x)))
-
-
-def test_many_columns_and_what_is_small_go_to_the_usual_product(kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    a, called = hermitian_of(300, "float64"), []
-
-    def usual(a: np.ndarray, x: np.ndarray, dtype: np.dtype, threads: int) -> np.ndarray:
-        called.append(x.shape[1])
-        return a @ x
-
-    monkeypatch.setattr(symmetric_products, "product", usual)
-    multiplied(a, thin_of(300, 16, "float64"))
-    monkeypatch.setattr(symmetric_products, "_WORTH_HALVING", 0)
-    for k in (3, 16, 200):
-        multiplied(a, thin_of(300, k, "float64"))
-    assert called == [16, 3, 200]
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("n", [128, 130, 300, 521])
 def test_the_look_finds_the_norm(kernels: None, dtype: str, n: int) -> None:
@@ -169,15 +95,10 @@ def test_the_look_finds_the_norm(kernels: None, dtype: str, n: int) -> None:
         assert abs(found - np.linalg.norm(a.astype(float))) <= 512 * np.finfo(dtype).eps * found
 
 
-def test_only_what_is_symmetric_to_rounding_is_halved(kernels: None) -> None:
-    a = symmetric(300, "float64")
+def test_the_report_names_the_kernel(kernels: None) -> None:
     with rnla.config_context(kernels="compiled"):
-        assert isinstance(hermitian.hermitian_ledger(a).base, SymmetricByRows)
-        assert type(hermitian.hermitian_ledger(np.asfortranarray(a)).base) is Symmetric
-        assert isinstance(hermitian.hermitian_ledger(a + 0j).base, SymmetricByRows)
-        assert "symmetry" in rnla.eigh(a, 3, rng=0).report.kernels
-        a[3, 200] += 1e-12
-        assert not isinstance(hermitian.hermitian_ledger(a).base, Symmetric)
+        assert "symmetry" in rnla.eigh(symmetric(300, "float64"), 3, rng=0).report.kernels
+        assert "symmetry" not in rnla.svd(symmetric(300, "float64"), 3, rng=0).report.kernels
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
