@@ -54,3 +54,16 @@ def test_no_eigenvalue_of_a_cluster_is_missed(name: str, signs: float) -> None:
     A = (Q * signed) @ Q.T
     result = rnla.eigh((A + A.T) / 2, 50, rng=0)
     assert np.abs(np.abs(result.w) - values[:50]).max() <= 1e-3 * values[0]
+
+
+@pytest.mark.parametrize("rank", [64, 67, 70, 73])
+def test_the_last_copies_of_a_cluster_may_not_have_converged(rank: int) -> None:
+    """Sixty values of 2^-j each: the block finds some forty of the first, and a few on their way down to the second.
+
+    The excess over the optimum is that of the values last added, two steps of subspace iteration at a gap of two:
+    a few thousandths were seen over the seeds 0 to 9; without the missing copies it is a quarter.
+    """
+    s = np.repeat(0.5 ** np.arange(15.0), 60)
+    found = rnla.svd(matrix(s, 900, 900, rng=1), rank, method=rnla.BlockKrylov(block_size=24), rng=0).s
+    error, best = np.sqrt(np.sum(s**2) - np.sum(found**2)), np.sqrt(np.sum(s[rank:] ** 2))
+    assert error <= 1.02 * best
