@@ -39,9 +39,7 @@ def measure(rounds: int, small: bool) -> dict[str, Any]:
         "symmetry and norm, plain": under("plain", lambda: hermitian.hermitian_ledger(a)),
     }
     found = timing.interleave(calls, rounds)
-    shown = {
-        name: {"seconds": found.median(name), "ratio": found.ratio(name, "symmetry and norm")} for name in calls
-    }
+    shown = {name: {"seconds": found.median(name), "ratio": found.ratio(name, "symmetry and norm")} for name in calls}
     return {"rows": shown, "times": found.as_json()}
 
 

@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.panels import times_triangle
+from rnla._kernels import compiled
+from rnla._kernels.panels import FAMILY, times_triangle
 from rnla._kernels.sweeps import swept
 from rnla._xp.linalg import adjoint, eps_of, root_and_inverse
 from rnla.config import get_config
@@ -77,8 +78,10 @@ class Added:
 
 
 def pays(basis: Any, x: Any) -> bool:
-    """Whether sweeps are faster than separate products: where the basis is read from memory, on the host."""
-    return isinstance(x, np.ndarray) and isinstance(basis, np.ndarray) and basis.nbytes + x.nbytes >= _OUT_OF_CACHE
+    """Whether sweeps beat separate products: by kernels, where the basis is read from memory, on the host."""
+    if not isinstance(x, np.ndarray) or not isinstance(basis, np.ndarray):
+        return False
+    return basis.nbytes + x.nbytes >= _OUT_OF_CACHE and compiled.family(FAMILY, x.dtype) is not None
 
 
 def added_by(basis: Any, x: Any, near: int | None = None, level: float = 0.0) -> Added | None:
