@@ -3,8 +3,8 @@
 Problem: a sequence that starts with b columns holds at most b singular vectors of one singular value, so of a larger
 cluster, followed by a gap, it misses the rest, whose values stand above others that were found [musco2015]_.
 
-S1. Look for b values in a row within a factor of two, then a drop of more than a tenth, before the rank asked for: the
-    last of a cluster that were found may not have converged.
+S1. Look for b values in a row within a tenth, then a drop of more than a tenth, before the rank asked for; or both within
+    and more than a quarter: the last of a cluster that were found may not have converged.
 S2. As many columns as may be missing, found by subspace iteration on what the basis leaves of A, join the basis.
 S3. Again, until there is no such place or it is where it was: then the cluster was complete.
 
@@ -28,8 +28,7 @@ from rnla.rng import Key
 
 __all__ = ["with_whole_clusters"]
 
-_CLOSE = 0.9
-_FLAT = 0.5
+_CLOSE = (0.9, 0.75)
 _BEYOND = 10  # columns beyond those that may be missing
 _ROUNDS = 4
 
@@ -39,7 +38,8 @@ def _end_of_cluster(values: np.ndarray, width: int, rank: int) -> int | None:
     top = values[: rank + 1]
     if width >= len(top) - 1 or top[0] == 0:
         return None
-    ends = np.flatnonzero((top[width:] < _CLOSE * top[width - 1 : -1]) & (top[width - 1 : -1] >= _FLAT * top[:-width]))
+    first, last, after = top[:-width], top[width - 1 : -1], top[width:]
+    ends = np.flatnonzero(np.logical_or.reduce([(after < c * last) & (last >= c * first) for c in _CLOSE]))
     return None if len(ends) == 0 else int(ends[0]) + width
 
 
