@@ -3,8 +3,8 @@
 Problem: a sequence that starts with b columns holds at most b singular vectors of one singular value, so of a larger
 cluster, followed by a gap, it misses the rest, whose values stand above others that were found [musco2015]_.
 
-S1. Look for b values in a row within a tenth, then a drop of more than a tenth, before the rank asked for; or both within
-    and more than a quarter: the last of a cluster that were found may not have converged.
+S1. Look for b values in a row within a tenth, then a drop of more than a tenth, before the rank asked for; or b within
+    0.6 and a drop of more than a quarter, since the last of a cluster that were found may not have converged.
 S2. As many columns as may be missing, found by subspace iteration on what the basis leaves of A, join the basis.
 S3. Again, until there is no such place or it is where it was: then the cluster was complete.
 
@@ -28,7 +28,7 @@ from rnla.rng import Key
 
 __all__ = ["with_whole_clusters"]
 
-_CLOSE = (0.9, 0.75)
+_CLOSE = ((0.9, 0.9), (0.6, 0.75))  # the last of b values over their first, and what follows over the last
 _BEYOND = 10  # columns beyond those that may be missing
 _ROUNDS = 4
 
@@ -39,7 +39,7 @@ def _end_of_cluster(values: np.ndarray, width: int, rank: int) -> int | None:
     if width >= len(top) - 1 or top[0] == 0:
         return None
     first, last, after = top[:-width], top[width - 1 : -1], top[width:]
-    ends = np.flatnonzero(np.logical_or.reduce([(after < c * last) & (last >= c * first) for c in _CLOSE]))
+    ends = np.flatnonzero(np.logical_or.reduce([(last >= c * first) & (after < d * last) for c, d in _CLOSE]))
     return None if len(ends) == 0 else int(ends[0]) + width
 
 
