@@ -39,6 +39,7 @@ from rnla.rangefinder.protocols import Riders
 from rnla.request import Request
 from rnla.results import RangeBasis
 from rnla.results.stored_parts import ForeignPart
+from rnla.results.topic_plan import size_in_words
 
 __all__ = ["Plan", "block_width", "bytes_of", "make_plan", "usual_plan"]
 
@@ -107,20 +108,12 @@ class Plan:
             ("basis", f"{size}, at most {self.limit} columns"),
             ("passes", passes),
             ("work", f"{self.flops:.2g} flops, about {self.seconds:.2g} s where the rates were measured"),
-            ("memory", f"{_size(self.bytes)} beside A"),
+            ("memory", f"{size_in_words(self.bytes)} beside A"),
         ]
         lines = [f"  {name:<8} {text}" for name, text in rows]
         return "\n".join(["Plan", *lines, *(f"  because  {reason}" for reason in self.reasons)])
 
     __repr__ = __str__
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:.3g} {unit}"
-        count /= 1024
-    raise AssertionError
 
 
 def _kind(op: Ledger) -> str:
@@ -376,7 +369,7 @@ def _check_limits(op: Ledger, request: Request, plan: Plan, more: int) -> None:
     if not config.allows(needed):
         budget = config.budget()
         raise BudgetError(
-            f"the work needs about {_size(needed)} beside A and the memory budget is {_size(budget)}; "
+            f"the work needs about {size_in_words(needed)} beside A and the memory budget is {size_in_words(budget)}; "
             + _what_fits(op, request, budget)
             + f"set memory_budget to at least {needed}"
         )

@@ -27,6 +27,7 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
+import importlib
 import json
 import math
 import os
@@ -51,6 +52,7 @@ from rnla.rangefinder import HERMITIAN_RANGE_FINDERS, RANGE_FINDERS
 from rnla.rangefinder.protocols import Riders
 from rnla.results import RESULTS, CholeskyResume, ErrorEstimate, RangeBasis, Report, Result, Resume, Status
 from rnla.results.stored_parts import ForeignPart, SparsePart
+from rnla.results.topic_plan import TOPIC_PARTS, TopicPlan
 from rnla.sketch import SKETCHES
 
 __all__ = ["FORMAT", "ForeignPart", "load", "save"]
@@ -76,8 +78,16 @@ _TABLES = (
     *PIVOT_RULES.values(), *COLUMN_SELECTIONS.values(), ForeignPart,
 )  # fmt: skip
 _PARTS: list[type] = [part if isinstance(part, type) else type(part) for part in _TABLES]
-_OTHERS: list[type] = [*RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, Riders, SparsePart]
+_OTHERS: list[type] = [
+    *RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, TopicPlan, Riders, SparsePart,
+]  # fmt: skip
 _RECORDS = {made.__name__: made for made in [*_OTHERS, *_PARTS]}
+
+
+def _record(name: str) -> Any:
+    """Return the class of a record, whose topic is imported if need be; None if the tables do not know it."""
+    home = TOPIC_PARTS.get(name)
+    return _RECORDS.get(name) if home is None else getattr(importlib.import_module(home), name)
 
 
 class _Foreign(Exception):
@@ -107,7 +117,7 @@ class _Writer:
             return [self.text(item, f"{where}.{i}") for i, item in enumerate(value)]
         if isinstance(value, dict):
             return {"mapping": {str(name): self.text(item, f"{where}.{name}") for name, item in value.items()}}
-        if _RECORDS.get(type(value).__name__) is type(value):
+        if _record(type(value).__name__) is type(value):
             inside = {}
             for name in _field_names(type(value)):
                 item = getattr(value, name)
@@ -154,10 +164,13 @@ def _read_value(text: Any, arrays: Callable[[str], np.ndarray[Any, Any]]) -> Any
         case {"array": str(name), **rest} if not rest:
             return arrays(name)
         case {"record": str(name), "fields": dict(fields), **rest} if not rest:
-            unknown = fields.keys() - set(_field_names(_RECORDS[name]))
+            made_of = _record(name)
+            if made_of is None:
+                raise IntegrityError(f"it holds a record of an unknown kind: {ascii(name)[:60]}")
+            unknown = fields.keys() - set(_field_names(made_of))
             if unknown:
                 raise IntegrityError(f"it gives {name} the unknown fields {sorted(unknown)}")
-            made = _RECORDS[name](**{field: _read_value(item, arrays) for field, item in fields.items()})
+            made = made_of(**{field: _read_value(item, arrays) for field, item in fields.items()})
             return made.matrix() if isinstance(made, SparsePart) else made
     raise IntegrityError(f"it holds a piece that means nothing: {ascii(text)[:80]}")
 

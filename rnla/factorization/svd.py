@@ -14,8 +14,9 @@ Guarantee: the error of S5 is the error of the rank returned, of the kind it nam
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, overload
 
+from rnla.errors import InputError
 from rnla.factorization.batched import batched_svd, is_stack
 from rnla.factorization.driver import Certificate, resumer_of, run, unscaled
 from rnla.factorization.from_svd import FromSVD
@@ -26,6 +27,7 @@ from rnla.operators.ledger import Ledger
 from rnla.planner import Plan, make_plan
 from rnla.request import read_request
 from rnla.results import SVDResult, register_resumer
+from rnla.results.topic_plan import TopicPlan, planner_of
 from rnla.rng import as_key
 
 __all__ = ["plan", "svd"]
@@ -142,10 +144,15 @@ def svd(
     return result
 
 
+@overload
+def plan(A: Any, rank: int | None = None, *, problem: Literal["svd"] = "svd", **others: Any) -> Plan: ...
+@overload
+def plan(A: Any, rank: Any = None, *, problem: str, **others: Any) -> TopicPlan: ...
 def plan(
     A: Any,
-    rank: int | None = None,
+    rank: Any = None,
     *,
+    problem: str = "svd",
     tol: float | None = None,
     energy: float | None = None,
     norm: str = "fro",
@@ -153,23 +160,31 @@ def plan(
     power_iterations: int | None = None,
     sketch: Any = None,
     method: Any = None,
-) -> Plan:
-    """What `svd` would do with the same arguments, and why; nothing is multiplied.
+    **others: Any,
+) -> Plan | TopicPlan:
+    """What `svd`, or the function named by `problem`, would do with the same arguments, and why.
+
+    Nothing is multiplied.
 
     Parameters
     ----------
     A, rank, tol, energy, norm, oversampling, power_iterations, sketch, method
         As `svd` takes them.
+    problem : str
+        A function outside the pipeline, such as ``"sqrtm_update"``, whose first two arguments then stand in the
+        places of `A` and `rank`.
+    **others
+        Further arguments of that function.
 
     Returns
     -------
-    Plan
+    Plan or TopicPlan
         Prints as a short table; its ``method`` may be passed back as ``method=``.
 
     Raises
     ------
     InputError, DTypeError, BudgetError
-        As `svd` raises them before the work.
+        As the function raises them before the work.
 
     Examples
     --------
@@ -177,6 +192,13 @@ def plan(
     >>> type(rnla.plan(np.ones((40, 30)), rank=5).method).__name__
     'FullSVD'
     """
+    if problem != "svd":
+        given = {"tol": tol, "energy": energy, "oversampling": oversampling, "power_iterations": power_iterations,
+                 "sketch": sketch, "method": method}  # fmt: skip
+        others |= {name: value for name, value in given.items() if value is not None}
+        return planner_of(problem)(A, *(() if rank is None else (rank,)), **others)
+    if others:
+        raise InputError(f"{', '.join(map(repr, others))}: svd takes no such argument; for another function, problem=")
     op = as_operator(A)
     request = read_request(
         op.shape, op.dtype, rank, tol, norm, oversampling, power_iterations, sketch, method, "raise", energy

@@ -72,11 +72,12 @@ class BatchedErrors:
     def item(self, index: Any, *, cut: str = "one-sided") -> ErrorEstimate:
         """Return the certificate of one item."""
         kind = str(self.kind[index])
-        numbers = ("value", "absolute", "upper", "floor", "norm_of_A", "residual", "residual_upper")
+        names = ("value", "absolute", "upper", "floor", "norm_of_A", "residual", "residual_upper")
+        numbers: dict[str, Any] = {name: float(getattr(self, name)[index]) for name in names}
         return ErrorEstimate(
             norm=self.norm, kind=kind, method=str(self.method[index]), failure_probability=0.0,
             standard_error=0.0 if kind == "exact" else math.nan, cut=cut,
-            **{name: float(getattr(self, name)[index]) for name in numbers},
+            **numbers,
         )  # fmt: skip
 
     def __str__(self) -> str:

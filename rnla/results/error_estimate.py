@@ -46,6 +46,8 @@ class ErrorEstimate:
         What a cut to smaller rank drops, beside the residual R: ``"one-sided"`` (orthogonal to R on one side, as the
         projection A X X^H leaves it), ``"two-sided"`` (a corner block that R leaves free, as X X^H A X X^H does)
         or ``"sum"`` (anything: norms add).
+    of : str
+        The matrix whose norm `value` is relative to, in words.
     """
 
     value: float
@@ -61,6 +63,7 @@ class ErrorEstimate:
     residual: float
     residual_upper: float
     cut: str = "one-sided"
+    of: str = "A"
 
     def meets(self, tol: float) -> bool:
         """Whether the error is certified to be at most a relative tolerance; never so without a bound."""
@@ -81,7 +84,7 @@ class ErrorEstimate:
             sign, value = "<", self.floor
         else:
             value = self.value
-        text = f"{sign} {value:.3g} of the {_NAMES[self.norm]} norm of A"
+        text = f"{sign} {value:.3g} of the {_NAMES[self.norm]} norm of {self.of}"
         if self.kind == "estimated" and self.standard_error > 0:
             text += f", standard error {self.standard_error:.1g}"
         if self.failure_probability > 0:

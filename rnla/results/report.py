@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnla.results.bases import RangeBasis
+from rnla.results.topic_plan import TOPICS
 
 __all__ = ["Report", "Resume", "Status", "register_resumer", "resumer"]
 
@@ -141,5 +142,5 @@ def register_resumer(name: str, resumer: Resumer) -> None:
 def resumer(name: str) -> Resumer:
     """Return the function registered for a driver, which is imported if need be."""
     if name not in _resumers:
-        importlib.import_module(f"rnla.factorization.{name}")
+        importlib.import_module(TOPICS.get(name, f"rnla.factorization.{name}"))
     return _resumers[name]
