@@ -1,0 +1,190 @@
+"""Outliers of a matrix against a low-rank model, replaced and counted in one reading.
+
+    B = A where abs(A - L) < threshold, else L,   L = left @ right,
+
+for all of A, or for chosen rows and columns of it, without a copy of these.  B is A less its outliers: what every method
+of robust PCA factorizes next.  The numbers that decide when to stop come along.
+
+Work is cut in ranges of rows that depend on the sizes alone, and the tallies are added in their order.  Kernels serve
+real arrays in their own dtype with contiguous rows; complex arrays, masks and other layouts ride the plain twin.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from rnla._kernels import compiled
+from rnla._kernels.threads import even_ranges, run
+
+__all__ = ["Tally", "cleaned", "cleaned_products"]
+
+Array = np.ndarray[Any, Any]
+
+FAMILY = "thresholding"
+"""The name of the kernels."""
+_TASK = 1 << 16
+"""Entries of a task at most, so that its block stays in the second cache."""
+_PARTS = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tally:
+    """What was seen on the way.
+
+    Attributes
+    ----------
+    clean : float
+        Sum of the squares of A - L where it is under the threshold.
+    squares : float
+        Sum of the squares of A; not finite where A is not.
+    outliers : int
+        Entries at the threshold and beyond.
+    largest : float
+        Largest modulus of A - L.
+    """
+
+    clean: float
+    squares: float
+    outliers: int
+    largest: float
+
+    @classmethod
+    def of(cls, parts: Any) -> Tally:
+        """Return the tally of rows (clean, squares, outliers, largest), added in order."""
+        table = np.asarray(parts, dtype=np.float64).reshape(-1, 4)
+        clean, squares, outliers = table[:, :3].sum(axis=0) if len(table) else np.zeros(3)
+        # A NaN is neither under the threshold nor beyond it; the sum of squares tells of it.
+        return cls(float(clean), float(squares), int(np.nan_to_num(outliers)), float(table[:, 3].max(initial=0.0)))
+
+
+def cleaned(
+    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float, threads: int
+) -> tuple[Array, Tally]:
+    """Return B for chosen rows and columns of A, and the tally.
+
+    Parameters
+    ----------
+    a : numpy.ndarray, shape (m, n)
+    rows, columns : numpy.ndarray of int64, or None
+        None takes all, in order.
+    left, right : numpy.ndarray, shapes (number of rows, r) and (r, number of columns)
+    threshold : float
+    threads : int
+    """
+    k = a.shape[0] if rows is None else len(rows)
+    n = a.shape[1] if columns is None else len(columns)
+    out = np.empty((k, n), dtype=a.dtype)
+    kernels = _kernels(a)
+    right = np.ascontiguousarray(right, dtype=a.dtype)
+    left = np.ascontiguousarray(left, dtype=a.dtype)
+
+    def task(part: slice) -> tuple[float, ...]:
+        if kernels is None:
+            return _plain(_taken(a, rows, columns, part), left[part], right, threshold, None, out[part])
+        which = _index(np.arange(part.start, part.stop) if rows is None else rows[part])
+        return _compiled(kernels, a, which, columns, left[part], right, threshold, out[part])
+
+    return out, Tally.of(run(task, even_ranges(k, _parts(k, n)), threads))
+
+
+def cleaned_products(
+    a: Array, left: Array, right: Array, threshold: float, u: Array, v: Array, mask: Array | None, threads: int
+) -> tuple[Array, Array, Tally]:
+    """Return B V, the adjoint of B times U, and the tally, in one reading of A; B is never whole.
+
+    Parameters
+    ----------
+    a : numpy.ndarray, shape (m, n)
+    left, right : numpy.ndarray, shapes (m, r) and (r, n)
+    threshold : float
+    u, v : numpy.ndarray, shapes (m, k) and (n, k)
+    mask : numpy.ndarray of bool, shape (m, n), or None
+        Entries where it is False are not looked at: B has the model there.
+    threads : int
+    """
+    m, n = a.shape
+    kernels = _kernels(a) if mask is None else None
+    left, right = np.ascontiguousarray(left, dtype=a.dtype), np.ascontiguousarray(right, dtype=a.dtype)
+    forward = np.empty((m, v.shape[1]), dtype=a.dtype)
+    groups = even_ranges(m, _PARTS)
+
+    def task(group: slice) -> tuple[Array, list[tuple[float, ...]]]:
+        backward, tallies = np.zeros((u.shape[1], n), dtype=a.dtype), []
+        for piece in even_ranges(group.stop - group.start, _parts(group.stop - group.start, n)):
+            part = slice(group.start + piece.start, group.start + piece.stop)
+            block = np.empty((part.stop - part.start, n), dtype=a.dtype)
+            if kernels is None:
+                seen = None if mask is None else mask[part]
+                tallies.append(_plain(a[part], left[part], right, threshold, seen, block))
+            else:
+                which = _index(np.arange(part.start, part.stop))
+                tallies.append(_compiled(kernels, a, which, None, left[part], right, threshold, block))
+            forward[part] = block @ v
+            backward += u[part].conj().T @ block
+        return backward, tallies
+
+    found = run(task, groups, threads)
+    total = found[0][0]
+    for backward, _ in found[1:]:
+        total = total + backward
+    return forward, total.conj().T, Tally.of([each for _, tallies in found for each in tallies])
+
+
+def _parts(k: int, n: int) -> int:
+    return max(_PARTS if k * n > _TASK else 1, -(-k * n // _TASK))
+
+
+def _taken(a: Array, rows: Array | None, columns: Array | None, part: slice) -> Array:
+    block = a[part] if rows is None else a[rows[part]]
+    return block if columns is None else block[:, columns] if rows is not None else np.take(block, columns, axis=1)
+
+
+def _plain(
+    block: Array, left: Array, right: Array, threshold: float, mask: Array | None, out: Array
+) -> tuple[float, ...]:
+    model = left @ right
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(block - model)
+        if mask is None:
+            beyond = gap >= threshold
+            squares = float((np.abs(block) ** 2).sum(dtype=np.float64))
+            outliers = int(np.count_nonzero(beyond))
+        else:
+            gap = np.where(mask, gap, 0)
+            squares = float((np.abs(np.where(mask, block, 0)) ** 2).sum(dtype=np.float64))
+            beyond = (gap >= threshold) & mask
+            outliers = int(np.count_nonzero(beyond))
+            np.copyto(out, np.where(beyond | ~mask, model, block))
+        if mask is None:
+            np.copyto(out, np.where(beyond, model, block))
+        clean = float((np.where(beyond, 0, gap) ** 2).sum(dtype=np.float64))
+    return clean, squares, outliers, float(np.fmax.reduce(gap, axis=None, initial=0.0))
+
+
+def _compiled(
+    kernels: Any, a: Array, rows: Array, columns: Array | None, left: Array, right: Array, threshold: float, out: Array
+) -> tuple[float, ...]:
+    tally, work = np.zeros(4), np.empty(kernels.SLOTS * kernels.CHUNK, dtype=a.dtype)
+    picked = rows if columns is None else _index(columns)
+    kernels.replace(
+        a.dtype.type(0), a.ctypes.data, a.strides[0] // a.itemsize, len(rows), out.shape[1], rows.ctypes.data,
+        picked.ctypes.data, 1, 0 if columns is None else 1, left.ctypes.data, left.shape[1], right.ctypes.data,
+        a.dtype.type(threshold), out.ctypes.data, out.shape[1], work.ctypes.data, tally.ctypes.data,
+    )  # fmt: skip
+    return tuple(tally.tolist())
+
+
+def _index(where: Array) -> Array:
+    return np.ascontiguousarray(where, dtype=np.int64)
+
+
+def _kernels(a: Array) -> Any | None:
+    """Return the kernels, where they may be used and can read A in place."""
+    fits = (
+        a.dtype.char in "fd" and a.dtype.isnative and a.flags.aligned
+        and (a.shape[1] <= 1 or a.strides[1] == a.itemsize) and a.strides[0] % a.itemsize == 0
+    )  # fmt: skip
+    return compiled.family(FAMILY, a.dtype) if fits else None

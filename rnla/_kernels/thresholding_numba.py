@@ -1,0 +1,82 @@
+"""Outliers replaced by a low-rank model, a row at a time in the first cache: what `thresholding` does, compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from rnla._kernels.microkernel import VECTOR_BYTES, at
+
+__all__ = ["CHUNK", "SLOTS", "VECTOR_BYTES", "replace", "warm"]
+
+CHUNK = 256
+"""Columns that are worked on at a time."""
+SLOTS = 6
+"""Buffers of that length: the model, then what is taken from A, then four tallies for each lane."""
+
+
+@njit(nogil=True, cache=True)
+def replace(
+    like: Any, a: Any, lda: Any, k: Any, n: Any, rows: Any, columns: Any, picked_rows: Any, picked_columns: Any,
+    left: Any, r: Any, right: Any, threshold: Any, out: Any, ldo: Any, work: Any, tally: Any,
+) -> None:  # fmt: skip
+    """Set OUT (k, n) to A where abs(A - L) < threshold, else to L, with L = LEFT (k, r) RIGHT (r, n).
+
+    Where `picked_rows` (`picked_columns`) is not 0, the rows (columns) of A are those with the given numbers.  TALLY
+    takes the sum of squares of what is clean, that of A, the number of outliers, the largest abs(A - L).
+    """
+    model, taken = at(like, work, 0), at(like, work, CHUNK)
+    clean, whole = at(like, work, 2 * CHUNK), at(like, work, 3 * CHUNK)
+    beyond, largest = at(like, work, 4 * CHUNK), at(like, work, 5 * CHUNK)
+    which, where = at(np.int64(0), rows, 0), at(np.int64(0), columns, 0)
+    for j in range(4 * CHUNK):
+        clean[j] = 0
+    for i in range(k):
+        row = which[i] if picked_rows != 0 else i
+        weights = at(like, left, i * r)
+        for start in range(0, n, CHUNK):
+            width = min(CHUNK, n - start)
+            source, target = at(like, a, row * lda + start), at(like, out, i * ldo + start)
+            if picked_columns != 0:
+                whole_row = at(like, a, row * lda)
+                for j in range(width):
+                    taken[j] = whole_row[where[start + j]]
+                source = at(like, work, CHUNK)
+            for j in range(width):
+                model[j] = 0
+            for p in range(r):
+                weight, line = weights[p], at(like, right, p * n + start)
+                for j in range(width):
+                    model[j] += weight * line[j]
+            for j in range(width):
+                value, guess = source[j], model[j]
+                gap = abs(value - guess)
+                outlier = gap >= threshold
+                target[j] = guess if outlier else value
+                model[j] = gap
+                taken[j] = value
+            for j in range(width):
+                gap, value = model[j], taken[j]
+                outlier = gap >= threshold
+                clean[j] += like if outlier else gap * gap
+                whole[j] += value * value
+                beyond[j] += like + 1 if outlier else like
+                largest[j] = max(largest[j], gap)
+    sums = at(np.float64(0), tally, 0)
+    for j in range(CHUNK):
+        sums[0] += clean[j]
+        sums[1] += whole[j]
+        sums[2] += beyond[j]
+        sums[3] = max(sums[3], np.float64(largest[j]))
+
+
+def warm(dtype: Any) -> None:
+    """Compile for one real dtype, or load what was compiled before."""
+    here, work, tally = np.zeros(1, dtype).ctypes.data, np.empty(SLOTS * CHUNK, dtype), np.zeros(4)
+    index = np.zeros(1, np.int64).ctypes.data
+    replace(
+        dtype.type(0), here, 1, 1, 1, index, index, 0, 0, here, 1, here, dtype.type(1), here, 1,
+        work.ctypes.data, tally.ctypes.data,
+    )  # fmt: skip

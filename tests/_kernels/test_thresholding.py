@@ -1,0 +1,127 @@
+"""Outliers replaced by a low-rank model: the compiled kernel does what its twin does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnla._kernels import compiled
+from rnla._kernels.thresholding import Tally, cleaned, cleaned_products
+
+SHAPES = ((1, 1, 1), (3, 5, 2), (100, 37, 8), (7, 300, 1), (0, 4, 3), (4, 0, 3), (33, 1025, 5), (5, 4, 0))
+
+
+def both(dtype: str, call):
+    found = []
+    for setting in ("plain", "compiled"):
+        with compiled.using(setting, ["thresholding"], np.dtype(dtype)):
+            found.append(call())
+    return found
+
+
+def close(one: Tally, other: Tally, eps: float) -> None:
+    assert one.outliers == other.outliers
+    for name in ("clean", "squares", "largest"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e3 * eps, abs=1e-300)
+
+
+def layouts(a):
+    m, n = a.shape
+    frozen = a.copy()
+    frozen.setflags(write=False)
+    wide = np.zeros((2 * m, n + 3), a.dtype)
+    wide[::2, :n] = a
+    return [a, frozen, np.asfortranarray(a), wide[::2, :n], a[:, ::-1], a[::-1]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_chosen_rows_and_columns_equal_the_definition(dtype: str, shape: tuple[int, int, int]) -> None:
+    """Thresholds lie in a gap of the values, so that rounding moves nothing across them."""
+    pytest.importorskip("numba")
+    m, n, r = shape
+    rng = np.random.default_rng(m * n + r)
+    left, right = rng.standard_normal((m, r)).astype(dtype), rng.standard_normal((r, n)).astype(dtype)
+    noise = rng.uniform(-0.5, 0.5, (m, n)) + np.where(rng.random((m, n)) < 0.3, 4.0, 0.0)
+    a = (left.astype(float) @ right + noise).astype(dtype)
+    rows, columns = rng.permutation(m)[: max(1, m // 2)][:m], rng.permutation(n)[: (n + 1) // 2]
+    eps = float(np.finfo(dtype).eps)
+    for array in layouts(a):
+        exact = array.astype(float)
+        for i, j in ((None, None), (rows, None), (None, columns), (rows, columns)):
+            ii, jj = np.arange(m) if i is None else i, np.arange(n) if j is None else j
+            lo, ro = left[ii].astype(float) @ right[:, jj].astype(float), exact[np.ix_(ii, jj)]
+            gap = np.abs(ro - lo)
+            threshold = 2.0
+            expected = np.where(gap >= threshold, lo, ro)
+            safe = np.abs(gap - threshold) > 1e-3
+            (one, t1), (two, t2) = both(
+                dtype, lambda i=i, j=j, a=array, ii=ii, jj=jj: cleaned(a, i, j, left[ii], right[:, jj], 2.0, 2)
+            )
+            assert one.dtype == two.dtype == np.dtype(dtype)
+            size = 1 + np.abs(left).max(initial=0) * np.abs(right).max(initial=0) * max(r, 1)
+            for found in (one, two):
+                assert np.abs(np.where(safe, found - expected, 0)).max(initial=0) <= 30 * eps * size
+            if safe.all():
+                close(t1, t2, eps)
+                assert t1.outliers == int((gap >= threshold).sum())
+                assert t1.squares == pytest.approx(float((ro**2).sum()), rel=1e3 * eps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "complex64"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_products_of_the_cleaned_matrix(dtype: str, masked: bool) -> None:
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(5)
+
+    def normal(*shape):
+        x = rng.standard_normal(shape)
+        return (x + 1j * rng.standard_normal(shape) if dtype.startswith("c") else x).astype(dtype)
+
+    for m, n, r in ((1, 1, 1), (301, 270, 4), (40, 900, 3), (0, 3, 2)):
+        left, right, u, v = normal(m, r), normal(r, n), normal(m, 3), normal(n, 3)
+        a = left @ right
+        a[rng.random((m, n)) < 0.2] += 7
+        a += 0.1 * normal(m, n)
+        mask = rng.random((m, n)) < 0.6 if masked else None
+        gap = np.abs(a - left @ right)
+        beyond = gap >= 3
+        if mask is not None:
+            a = np.where(mask, a, np.nan)  # what is not observed is never looked at
+            beyond |= ~mask
+        b = np.where(beyond, left @ right, a)
+        found = both(
+            "float32" if dtype in {"float32", "complex64"} else "float64",
+            lambda a=a, left=left, right=right, u=u, v=v, mask=mask: cleaned_products(
+                a, left, right, 3.0, u, v, mask, 2
+            ),
+        )
+        scale = 100 * np.finfo(dtype).eps * (m + n)
+        for forward, backward, tally in found:
+            assert np.abs(forward - b @ v).max(initial=0) <= scale * 10
+            assert np.abs(backward - b.conj().T @ u).max(initial=0) <= scale * 10
+            assert tally.outliers == int((beyond & (mask if masked else True)).sum())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_nan_shows_in_the_sum_of_squares(dtype: str) -> None:
+    pytest.importorskip("numba")
+    a = np.ones((20, 400), dtype)
+    a[7, 333] = np.nan
+    left, right = np.ones((20, 1), dtype), np.ones((1, 400), dtype)
+    for _, tally in both(dtype, lambda: cleaned(a, None, None, left, right, 0.5, 1)):
+        assert not np.isfinite(tally.squares)
+
+
+def test_the_numbers_do_not_depend_on_threads() -> None:
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(2)
+    a, left, right = rng.standard_normal((500, 700)), rng.standard_normal((500, 3)), rng.standard_normal((3, 700))
+    for setting in ("plain", "compiled"):
+        with compiled.using(setting, ["thresholding"], np.dtype(float)):
+            one, two = (cleaned(a, None, None, left, right, 1.0, threads) for threads in (1, 3))
+            assert np.array_equal(one[0], two[0])
+            assert one[1] == two[1]
+            three, four = (cleaned_products(a, left, right, 1.0, left, right.T, None, t) for t in (1, 3))
+            assert np.array_equal(three[0], four[0])
+            assert np.array_equal(three[1], four[1])
