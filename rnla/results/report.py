@@ -33,7 +33,9 @@ class Status(enum.Enum):
         "the memory budget was used up before the tolerance was met; set a larger memory_budget, or give a larger tol"
     )
     DEADLINE = "the deadline passed first; allow more time, or ask for less"
-    ITERATIONS = "max_iterations was used up before the tolerance was met; allow more, or give a larger tol"
+    ITERATIONS = (
+        "the limit of iterations was reached before the tolerance was met; allow more of them, or give a larger tol"
+    )
     DIVERGED = (
         "the iteration diverged or stood still: too many outliers for this method, a wrong rank, or noise above tol; "
         "try a slower decay, more samples, a larger tol, or a method that reads all of the matrix"
@@ -42,10 +44,6 @@ class Status(enum.Enum):
         "what was never looked at before contradicts the answer: it fits the sampled entries only; "
         "try a slower decay, more samples, or another rank"
     )
-    ITERATIONS = (
-        "the limit of iterations was reached before the tolerance was met; allow more of them, or give a larger tol"
-    )
-    DIVERGED = "the iteration went away from an answer instead of towards one"
 
     @property
     def ok(self) -> bool:
