@@ -67,9 +67,11 @@ from rnla.results import CholeskyResult as CholeskyResult
 from rnla.results import ColumnID as ColumnID
 from rnla.results import CURResult as CURResult
 from rnla.results import EighResult as EighResult
+from rnla.results import HeldOut as HeldOut
 from rnla.results import LUResult as LUResult
 from rnla.results import PCAResult as PCAResult
 from rnla.results import QRResult as QRResult
+from rnla.results import RobustPCAResult as RobustPCAResult
 from rnla.results import RowID as RowID
 from rnla.results import SingularValues as SingularValues
 from rnla.results import Status as Status
@@ -81,6 +83,13 @@ from rnla.results.batched_result import BatchedSVDResult as BatchedSVDResult
 from rnla.results.norm_estimate import NormEstimate as NormEstimate
 from rnla.results.rank_estimate import RankEstimate as RankEstimate
 from rnla.results.spectrum import Spectrum as Spectrum
+from rnla.robust import IRCUR as IRCUR
+from rnla.robust import AccAltProj as AccAltProj
+from rnla.robust import AlternatingProjections as AlternatingProjections
+from rnla.robust import PrincipalComponentPursuit as PrincipalComponentPursuit
+from rnla.robust import RieCUR as RieCUR
+from rnla.robust import Threshold as Threshold
+from rnla.robust import robust_pca as robust_pca
 from rnla.sketch import SRTT as SRTT
 from rnla.sketch import CountSketch as CountSketch
 from rnla.sketch import Gaussian as Gaussian
@@ -103,10 +112,12 @@ from rnla.streaming import stream as stream
 
 __all__ = [
     "__version__",
+    "AccAltProj",
     "AccuracyWarning",
     "Adaptive",
     "AdaptiveRandomizedPivoting",
     "AdaptiveSampling",
+    "AlternatingProjections",
     "BackendError",
     "BatchedEighResult",
     "BatchedQRResult",
@@ -131,8 +142,10 @@ __all__ = [
     "GramEigh",
     "GramQB",
     "GreedyPivoting",
+    "HeldOut",
     "HermitianSketch",
     "HouseholderQR",
+    "IRCUR",
     "InputError",
     "IntegrityError",
     "KhatriRao",
@@ -147,6 +160,7 @@ __all__ = [
     "PCAResult",
     "PivotedQR",
     "PowerIteration",
+    "PrincipalComponentPursuit",
     "QRResult",
     "Rademacher",
     "RandCholeskyQR",
@@ -155,9 +169,11 @@ __all__ = [
     "RangeCorange",
     "RankEstimate",
     "RankWarning",
+    "RieCUR",
     "RnlaError",
     "RnlaWarning",
     "RobustBlockPivoting",
+    "RobustPCAResult",
     "RowID",
     "RowSampling",
     "SRTT",
@@ -173,6 +189,7 @@ __all__ = [
     "SubspaceIteration",
     "TSQR",
     "TallQR",
+    "Threshold",
     "ToleranceNotMet",
     "TwoSided",
     "TwoSidedID",
@@ -195,6 +212,7 @@ __all__ = [
     "plan",
     "qr",
     "rank_estimate",
+    "robust_pca",
     "single_pass_eigh",
     "single_pass_svd",
     "spectrum",
@@ -203,3 +221,7 @@ __all__ = [
     "svd_by_row_extraction",
     "svdvals",
 ]
+from rnla.matfun import KrylovGalerkin as KrylovGalerkin
+from rnla.matfun import ShiftADI as ShiftADI
+from rnla.matfun import sqrtm_update as sqrtm_update
+from rnla.results import RootUpdate as RootUpdate

@@ -2,8 +2,8 @@
 
     B = A where abs(A - L) < threshold, else L,   L = left @ right,
 
-for all of A, or for chosen rows and columns of it, without a copy of these.  B is A less its outliers: what every method
-of robust PCA factorizes next.  The numbers that decide when to stop come along.
+for all of A, or for chosen rows and columns of it, without a copy of these.  B is A less its outliers: what every
+method of robust PCA factorizes next.  The numbers that decide when to stop come along.
 
 Work is cut in ranges of rows that depend on the sizes alone, and the tallies are added in their order.  Kernels serve
 real arrays in their own dtype with contiguous rows; complex arrays, masks and other layouts ride the plain twin.

@@ -11,6 +11,7 @@ from rnla.results.lu_result import LUResult
 from rnla.results.pca_result import PCAResult
 from rnla.results.qr_result import QRResult
 from rnla.results.report import Report, Resume, Status, register_resumer
+from rnla.results.robust_result import HeldOut, RobustPCAResult
 from rnla.results.singular_values import SingularValues
 from rnla.results.svd_result import SVDResult
 
@@ -23,6 +24,7 @@ __all__ = [
     "CholeskyResume",
     "EighResult",
     "ErrorEstimate",
+    "HeldOut",
     "LUResult",
     "LowRank",
     "QRResult",
@@ -30,6 +32,7 @@ __all__ = [
     "Report",
     "Result",
     "Resume",
+    "RobustPCAResult",
     "RowID",
     "SVDResult",
     "SingularValues",

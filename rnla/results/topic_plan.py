@@ -17,10 +17,23 @@ from rnla.errors import InputError
 
 __all__ = ["TOPICS", "TOPIC_PARTS", "TopicPlan", "planner_of", "size_in_words"]
 
-TOPICS: dict[str, str] = {}
+TOPICS: dict[str, str] = {
+    "robust_pca": "rnla.robust.planning",
+    "sqrtm_update": "rnla.matfun.sqrtm_update",
+}
 """Problem -> the module whose ``plan`` plans it."""
 
-TOPIC_PARTS: dict[str, str] = {}
+TOPIC_PARTS: dict[str, str] = {
+    "AccAltProj": "rnla.robust.accelerated",
+    "AlternatingProjections": "rnla.robust.alternating",
+    "HeldOut": "rnla.results.robust_result",
+    "IRCUR": "rnla.robust.cross",
+    "KrylovGalerkin": "rnla.matfun",
+    "PrincipalComponentPursuit": "rnla.robust.pursuit",
+    "ShiftADI": "rnla.matfun",
+    "RieCUR": "rnla.robust.cross",
+    "Threshold": "rnla.robust.thresholds",
+}
 """Class of a part of a topic -> its module."""
 
 

@@ -1,0 +1,130 @@
+"""Alternating projections (AltProj): a truncated SVD of D - S, and the outliers of what it leaves, in turn.
+
+Problem: D = L + S with L of rank r and S sparse, from an array in memory, also with entries missing.
+
+S1  z = beta sigma_1(D), S = T_z(D).
+S2  The leading k + 1 triplets of D - S; L is the first k.
+S3  z = beta (sigma_{k+1} + decay^t sigma_k), S = T_z(D - L); entries not observed take the value of L.
+S4  In stages, k = 1, ..., r: k grows by one once beta sigma_{k+1} is below tol / (2 n) sigma_1, or sigma_{k+1} stands
+    still; else with k = r from the start.  Stop at norm(D - L - S)_F <= tol norm(D)_F.
+
+Cost: one randomized SVD of a dense m x n array an iteration; memory of two arrays as large as D.
+Guarantee: [netrapalli2014]_ for incoherent L; the certificate looks at the entries.
+Differences from the paper: (1) beta = 1 / (2 (m n)^(1/4)), as for the accelerated method, in place of the unknown
+4 mu^2 r / sqrt(m n); (2) stages are off by default: on well-conditioned L they multiply the work by the rank.
+When: as a baseline, or for ill-conditioned L, in stages; `AccAltProj` is faster.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import ClassVar
+
+from rnla._xp.linalg import cast, frobenius, host_values
+from rnla._xp.namespace import namespace_of
+from rnla.checks import check_positive
+from rnla.errors import InputError
+from rnla.robust.protocols import Factors, Problem, Step, told
+from rnla.robust.thresholds import Threshold, split
+from rnla.robust.whole import WholeState, array_of, cleaned_whole, leading, none, observed_norm
+
+__all__ = ["AlternatingProjections"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AlternatingProjections:
+    """Alternating projections on the matrices of rank r and on the sparse ones.
+
+    Parameters
+    ----------
+    decay : float
+        How fast the threshold falls.
+    stages : bool
+        Whether the rank grows one by one.
+    beta : float, optional
+        The threshold in the scale of the singular values; by default 1 / (2 (m n)^(1/4)).
+    threshold : Threshold
+        What counts as an outlier.
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> D = np.outer(np.arange(1.0, 101.0), np.ones(80))
+    >>> D[::7, ::5] += 300
+    >>> rnla.robust_pca(D, 1, method=rnla.AlternatingProjections(), rng=0).status.ok
+    True
+    """
+
+    name: ClassVar[str] = "altproj"
+    reads_all: ClassVar[bool] = True
+
+    decay: float = 0.7
+    stages: bool = False
+    beta: float | None = None
+    threshold: Threshold = Threshold()
+
+    def __post_init__(self) -> None:
+        if not 0 < check_positive("decay", self.decay) < 1:
+            raise InputError(f"decay={self.decay} must lie between 0 and 1: how fast the threshold falls")
+        if self.beta is not None:
+            check_positive("beta", self.beta)
+
+    @property
+    def summary(self) -> str:
+        """The method in one line."""
+        return f"alternating projections (decay {self.decay:g}{', in stages' if self.stages else ''})"
+
+    def start(self, problem: Problem) -> WholeState:
+        """Return the first state (S1 and S2)."""
+        array = array_of(problem)
+        m, n = problem.reader.shape
+        part, key = self.threshold, problem.key.child("start")
+        beta = self.beta or (1 / (2 * (m * n) ** 0.25) if part.kind == "entries" else 1 / math.sqrt(m))
+        rank = 1 if self.stages else problem.rank
+        first = float(host_values(leading(array, 1, key.child("norm")).s)[0])
+        level = part.at(beta * first if part.start is None else part.start)
+        clean = cleaned_whole(array, None, level, part.kind, problem.mask)
+        factors, level = self._cut(leading(clean, rank + 1, key.child("model")), rank, beta, 0)
+        problem.reader.count_pass(2)
+        step = Step(1.0, level, 0.0, float(problem.reader.entries))
+        told(step, 1)
+        return WholeState(factors, level, (step,), none(), none(), (array, observed_norm(array), beta, 1))
+
+    def advance(self, problem: Problem, state: WholeState) -> WholeState:
+        """Return the next state (S2 to S4)."""
+        array, whole, beta, inner = state.spare
+        part, old, xp = self.threshold, state.factors, namespace_of(state.spare[0])
+        model = (old.U * cast(old.s, old.U.dtype)[None, :]) @ old.Vh
+        beyond, _ = split(array, model, state.threshold, part.kind, problem.mask)
+        share = int(xp.count_nonzero(beyond)) / max(math.prod(array.shape), 1)
+        beyond = beyond if problem.mask is None else beyond | ~problem.mask
+        rest = frobenius(xp.where(beyond, xp.zeros_like(array), array - model))
+        clean = xp.where(beyond, model, array)
+        del model, beyond
+        problem.reader.count_pass()
+        step = Step(rest / whole if whole > 0 else 0.0, state.threshold, share, float(problem.reader.entries))
+        told(step, len(state.trace) + 1)
+        trace, rank = (*state.trace, step), int(old.s.shape[0])
+        done = rank >= problem.rank and step.residual <= problem.tol
+        if done or not math.isfinite(step.residual):
+            return dataclasses.replace(state, trace=trace)
+        found = leading(clean, rank + 1, problem.key.child("model", len(trace)))
+        values = host_values(found.s)
+        over = float(values[rank]) if len(values) > rank else 0.0
+        # S4: what is left of the next value is either nothing, or far above what the threshold lets pass.
+        settled = beta * self.decay**inner * float(values[0]) < beta * over / 2
+        small = beta * over < problem.tol / (2 * max(array.shape)) * float(values[0])
+        if rank < problem.rank and (settled or small):
+            rank, inner = rank + 1, 0
+            found = leading(clean, rank + 1, problem.key.child("model", len(trace), rank))
+        factors, level = self._cut(found, rank, beta, inner)
+        return dataclasses.replace(
+            state, factors=factors, threshold=level, trace=trace, spare=(array, whole, beta, inner + 1)
+        )
+
+    def _cut(self, found: Factors, rank: int, beta: float, inner: int) -> tuple[Factors, float]:
+        values = host_values(found.s)
+        over = float(values[rank]) if len(values) > rank else 0.0
+        level = self.threshold.at(beta * (over + self.decay**inner * float(values[min(rank, len(values)) - 1])))
+        return Factors(found.U[:, :rank], found.s[:rank], found.Vh[:rank, :]), level

@@ -1,0 +1,198 @@
+"""What rows and columns that were never sampled say about L.
+
+That D - L - S vanishes says nothing where S is made by thresholding D - L: any L passes.  What can fail:
+
+S1  The share of outliers on fresh rows and columns, against that on the sampled cross.  A model fitted to the cross
+    only finds more outliers elsewhere.
+S2  The share of clean entries there must be more than a small number: where nearly everything is an outlier, L agrees
+    with D nowhere.
+S3  Levels of D - L just under the threshold must be more frequent than just beyond, but for one percent: if L is wrong
+    by more than the threshold, its errors pass through the threshold without a step, and the range [z, 2 z) holds
+    twice as many as [z / 2, z).
+S4  The error of L on the clean entries, sum |D - L|^2 / sum |L|^2, with rows and columns as the units of sampling, and
+    against what was asked.
+
+Interval of S4: with a_i, b_i the two sums of row i over k rows, rho = sum a / sum b has the standard error
+sqrt(k var(a - rho b)) / sum b, and the bound is rho + t se with Student's t of k - 1 degrees at 1 - 0.001; the same for
+columns; the larger of the two is reported, at a failure probability of 0.002 (as far as means of k rows are normal).
+Free of assumptions: all of k rows drawn from all rows have errors up to the largest seen, so at most a share
+1 - 0.001^(1/k) of them is worse, but with probability 0.001.  The rows are uniform among those never sampled, whatever
+the iterations did, because they were set aside before, by a key of their own.
+
+Not seen: an error of L that sits in outliers only, and one that sits in so few rows that none of them is drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from rnla._xp.linalg import cast, host_values
+from rnla._xp.namespace import namespace_of
+from rnla.results import ErrorEstimate
+from rnla.results.robust_result import HeldOut
+from rnla.robust.protocols import Factors
+from rnla.robust.reading import Reader
+from rnla.robust.thresholds import column_levels, split
+
+__all__ = ["FACTOR", "certify", "error_of", "look"]
+
+Array = np.ndarray[Any, Any]
+
+FAILURE = 1e-3
+"""Probability that one bound fails."""
+FACTOR = 10.0
+"""How far above `tol`, which the residual is held against, the clean error may lie."""
+LEAST_CLEAN = 0.03
+_STEP = 0.01
+_SIGMAS = 4.0
+_CORRUPTED = 0.95
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Look:
+    """Sums over the entries of rows, or of columns; one number for each."""
+
+    clean: Array  # of |D - L|^2
+    model: Array  # of |L|^2
+    outliers: Array
+    under: float  # entries in [z / 2, z)
+    beyond: float  # entries in [z, 2 z)
+    counted: Array
+
+
+def look(
+    block: Any, model: Any, threshold: float, kind: str, axis: int, observed: Any = None, flags: Any = None
+) -> _Look:
+    """Return the sums of a block of rows (axis 1 is summed) or of columns (axis 0)."""
+    xp = namespace_of(block)
+    beyond, _ = split(block, model, threshold, kind, observed, flags)
+    gap, size = xp.abs(block - model), xp.abs(model)
+    there = ~beyond if observed is None else observed & ~beyond
+    zero = xp.zeros_like(gap)
+    if kind == "entries":
+        level = gap if observed is None else xp.where(observed, gap, zero)
+        under = xp.count_nonzero((level >= threshold / 2) & (level < threshold))
+        over = xp.count_nonzero((level >= threshold) & (level < 2 * threshold))
+    else:
+        level = column_levels(block - model, observed)
+        height = block.shape[0]
+        under = height * xp.count_nonzero((level >= threshold / 2) & (level < threshold))
+        over = height * xp.count_nonzero((level >= threshold) & (level < 2 * threshold))
+    full = xp.ones_like(gap) if observed is None else cast(observed, gap.dtype)
+    sums = [
+        host_values(xp.sum(cast(each, xp.float64), axis=axis))
+        for each in (
+            xp.where(there, gap, zero) ** 2, xp.where(there, size, zero) ** 2, xp.where(beyond, full, zero), full,
+        )
+    ]  # fmt: skip
+    return _Look(sums[0], sums[1], sums[2], float(under), float(over), sums[3])
+
+
+def certify(
+    reader: Reader,
+    factors: Factors,
+    threshold: float,
+    kind: str,
+    rows: Array,
+    columns: Array,
+    sampled: float,
+    tol: float,
+    mask: Any = None,
+) -> HeldOut:
+    """Return what rows and columns of D say about L = U diag(s) Vh.
+
+    Parameters
+    ----------
+    reader : Reader
+    factors : Factors
+    threshold : float
+    kind : {"entries", "columns"}
+    rows, columns : numpy.ndarray of int64
+        Set aside before the work; whether they were read before is looked up.
+    sampled : float
+        Share of outliers on the cross that was sampled last.
+    tol : float
+        What was asked of the residual.
+    mask : array of bool or None
+    """
+    never = not reader.touched(rows, columns)
+    left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
+    looks: list[_Look] = []
+    corrupted: tuple[int, ...] = ()
+    for index, axis in ((columns, 0), (rows, 1)):
+        observed = None if mask is None else reader.take(mask, index, 1 - axis)
+        if axis == 0:
+            block = reader.columns(index) if mask is None else reader.take(reader.dense, index, 1)
+            model = left @ reader.take(factors.Vh, index, 1)
+        else:
+            block = reader.rows(index) if mask is None else reader.take(reader.dense, index, 0)
+            model = reader.take(left, index, 0) @ factors.Vh
+        seen = look(cast(block, model.dtype), model, threshold, kind, axis, observed)
+        looks.append(seen)
+        if axis == 0 and kind == "entries":
+            share = seen.outliers / np.maximum(seen.counted, 1)
+            corrupted = tuple(int(j) for j in index[share > _CORRUPTED])
+    return judged(looks, len(rows), len(columns), never, sampled, tol, corrupted)
+
+
+def judged(
+    looks: list[_Look], rows: int, columns: int, never: bool, sampled: float, tol: float, corrupted: tuple[int, ...]
+) -> HeldOut:
+    """Return the verdict on what was seen."""
+    counted = sum(float(seen.counted.sum()) for seen in looks)
+    outliers = sum(float(seen.outliers.sum()) for seen in looks) / max(counted, 1.0)
+    under, beyond = (sum(getattr(seen, name) for seen in looks) / max(counted, 1.0) for name in ("under", "beyond"))
+    rho, upper, standard, spread, worst = 0.0, 0.0, 0.0, 0.0, 0.0
+    for seen in looks:
+        ratio, bound, deviation = _ratio(seen.clean, seen.model)
+        rho, standard = max(rho, ratio), max(standard, deviation)
+        upper = max(upper, bound)
+        spread = max(spread, _ratio(seen.outliers, seen.counted)[2])
+        own = seen.clean / np.where(seen.model > 0, seen.model, 1)
+        worst = max(worst, float(np.where(seen.model > 0, own, 0).max(initial=0.0)))
+    reasons = []
+    if outliers > sampled + _SIGMAS * math.sqrt(2) * spread + _STEP / 10:
+        reasons.append(f"{outliers:.2%} of outliers where the cross that was sampled has {sampled:.2%}")
+    if 1 - outliers < LEAST_CLEAN:
+        reasons.append(f"only {1 - outliers:.2%} of the entries agree with L")
+    elif beyond > under + _STEP:
+        reasons.append(
+            f"errors go through the threshold without a step ({under:.2%} just under it, {beyond:.2%} just beyond)"
+        )
+    if not math.sqrt(upper) <= FACTOR * tol:
+        reasons.append(f"the error on clean entries may be {math.sqrt(upper):.2g}, over {FACTOR:g} tol")
+    error = math.sqrt(rho)
+    least = min(rows, columns)
+    return HeldOut(
+        rows, columns, never, outliers, sampled, spread, error, math.sqrt(upper), 2 * FAILURE, math.sqrt(worst),
+        1 - FAILURE ** (1 / least) if least else 1.0, corrupted, tuple(reasons),
+    )  # fmt: skip
+
+
+def _ratio(top: Array, bottom: Array) -> tuple[float, float, float]:
+    """Return sum(top) / sum(bottom) over units, its bound, and its standard error."""
+    count, whole = len(top), float(bottom.sum())
+    if count == 0 or whole == 0:
+        return 0.0, 0.0 if count else math.inf, 0.0
+    ratio = float(top.sum()) / whole
+    if count == 1:
+        return ratio, math.inf, math.inf
+    from scipy.special import stdtrit
+
+    deviation = math.sqrt(count * float(np.var(top - ratio * bottom, ddof=1))) / whole
+    return ratio, ratio + float(stdtrit(count - 1, 1 - FAILURE)) * deviation, deviation
+
+
+def error_of(held: HeldOut, norm: float, floor: float) -> ErrorEstimate:
+    """Return the error of L on clean entries in the form that every result carries."""
+    return ErrorEstimate(
+        value=held.clean_error, absolute=held.clean_error * norm, norm="fro", kind="estimated",
+        method="rows and columns " + ("never sampled" if held.never_sampled else "drawn anew") + ", clean entries",
+        upper=held.upper, failure_probability=held.failure_probability,
+        standard_error=max(0.0, held.upper - held.clean_error) / 3, floor=floor, norm_of_A=norm,
+        residual=held.clean_error * norm, residual_upper=held.upper * norm, cut="sum", of="L",
+    )  # fmt: skip

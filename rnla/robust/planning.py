@@ -1,0 +1,257 @@
+"""Which method of robust PCA, with which parameters, and why: from shape, dtype, kind of D and request only."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from rnla._xp.linalg import eps_of
+from rnla._xp.namespace import from_host, is_array, is_numpy, to_host
+from rnla.checks import check_positive, check_rank, check_tol, check_whole
+from rnla.errors import InputError
+from rnla.results.topic_plan import TopicPlan
+from rnla.robust.accelerated import AccAltProj
+from rnla.robust.alternating import AlternatingProjections
+from rnla.robust.cross import IRCUR, RieCUR
+from rnla.robust.pursuit import PrincipalComponentPursuit
+from rnla.robust.reading import Reader
+from rnla.robust.sampling import HELD, sample_size
+from rnla.robust.thresholds import Threshold, as_threshold
+
+__all__ = ["ROBUST_METHODS", "Asked", "plan", "read_asked", "slower"]
+
+ROBUST_METHODS: dict[str, type[Any]] = {
+    "riecur": RieCUR,
+    "ircur": IRCUR,
+    "accaltproj": AccAltProj,
+    "altproj": AlternatingProjections,
+    "pcp": PrincipalComponentPursuit,
+}
+"""The methods by name."""
+
+_SLOWER = (0.85, 0.95)
+_RATES = {"cross": 4e8, "whole": 4e8, "svd": 3e9}  # entries, entries, and flops a second on one core
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked, checked.
+
+    Attributes
+    ----------
+    rank : int or None
+    tol : float
+    max_iterations : int
+    method : RobustMethod
+    mask : array of bool or None
+    chosen : bool
+        Whether the method was left to the library.
+    reasons : tuple of str
+    """
+
+    rank: int | None
+    tol: float
+    max_iterations: int
+    method: Any
+    mask: Any
+    chosen: bool
+    reasons: tuple[str, ...]
+
+
+def read_asked(
+    reader: Reader, rank: Any, method: Any, tol: Any, sampling: Any, threshold: Any, mask: Any, max_iterations: Any
+) -> Asked:
+    """Return the checked request, with a method; every mistake is told here, before any work.
+
+    Raises
+    ------
+    InputError, DTypeError
+        What cannot be used.
+    """
+    if min(reader.shape) == 0:
+        raise InputError(f"D is empty, {reader.shape[0]} x {reader.shape[1]}: there is nothing to part")
+    if rank is not None:
+        rank = check_rank(rank, reader.shape)
+        if rank == 0:
+            raise InputError("rank=0 leaves L = 0: ask for rank=1 or more, or leave it out to have it estimated")
+    limit = 200 if max_iterations is None else check_whole("max_iterations", max_iterations, 1)
+    accuracy = (1e-4 if eps_of(reader.dtype) > 1e-10 else 1e-7) if tol is None else check_tol(tol, reader.dtype)
+    observed = _mask(reader, mask)
+    chosen = False
+    reasons: tuple[str, ...] = ("the caller chose it",)
+    if isinstance(method, str):
+        part = as_threshold(threshold)
+        if method == "auto":
+            chosen = True
+            kind, reasons = _choice(reader, rank, part, observed, sampling)
+        elif method in ROBUST_METHODS:
+            kind = ROBUST_METHODS[method]()
+        else:
+            raise InputError(f"method={method!r} is not one of 'auto', {', '.join(map(repr, ROBUST_METHODS))}")
+        method = _with(kind, sampling, part)
+    elif not isinstance(method, tuple(ROBUST_METHODS.values())):
+        raise InputError(
+            f"method={method!r} must be 'auto', {', '.join(map(repr, ROBUST_METHODS))}, or a part such as RieCUR()"
+        )
+    elif sampling is not None or threshold is not None:
+        raise InputError("method= carries its own choices: give samples and threshold to the part, not beside it")
+    _check_fit(reader, rank, method, observed)
+    return Asked(rank, accuracy, limit, method, observed, chosen, reasons)
+
+
+def _with(part: Any, sampling: Any, threshold: Threshold) -> Any:
+    """Return the part with the knobs of the call."""
+    changes: dict[str, Any] = {"threshold": threshold}
+    if sampling is not None:
+        if part.reads_all:
+            raise InputError(f"sampling= is for the methods that read a cross; {part.summary} reads all of D")
+        if isinstance(sampling, str):
+            changes["sampling"] = sampling
+        else:
+            changes["samples"] = check_positive("sampling", sampling)
+    return dataclasses.replace(part, **changes)
+
+
+def _choice(
+    reader: Reader, rank: int | None, threshold: Threshold, mask: Any, sampling: Any
+) -> tuple[Any, tuple[str, ...]]:
+    """Return the method for what is known, and why."""
+    share = threshold.outliers
+    decay = 0.7 if share is None or share <= 0.3 else 0.8 if share <= 0.5 else 0.9
+    because = "no share of outliers was given" if share is None else f"{share:.0%} of outliers are expected"
+    pace = f"the threshold falls by {decay:g}: {because}"
+    if mask is not None:
+        return AccAltProj(decay=decay), ("entries are missing, which the methods that read a cross do not take", pace)
+    if reader.dense is None:
+        return RieCUR(decay=decay), (f"D is {reader.kind}: only rows and columns of it are read", pace)
+    if sampling is not None:
+        return RieCUR(decay=decay), ("sampling= was given", pace)
+    if not is_numpy(reader.xp):
+        return AccAltProj(decay=decay), ("D is an array of another library, which is multiplied whole", pace)
+    if share is not None and share >= 0.6:
+        return AccAltProj(decay=decay), ("with so many outliers the cross is too small a sample", pace)
+    m, n = reader.shape
+    guess = 10 if rank is None else rank
+    sizes = [sample_size(3.0, guess, length, what) for length, what in ((m, "rows"), (n, "columns"))]
+    if all(2 * (size + min(HELD, length // 8)) <= length for size, length in zip(sizes, (m, n), strict=True)):
+        return RieCUR(decay=decay), (
+            f"a cross of {sizes[0]} rows and {sizes[1]} columns is less than half of D", pace,
+        )  # fmt: skip
+    return AccAltProj(decay=decay), ("a cross would be half of D or more, so all of it is read", pace)
+
+
+def slower(asked: Asked) -> list[Any]:
+    """Return the methods to try after the one that was chosen failed: with thresholds that fall more slowly."""
+    return [dataclasses.replace(asked.method, decay=d) for d in _SLOWER if asked.chosen and d > asked.method.decay]
+
+
+def _mask(reader: Reader, mask: Any) -> Any:
+    """Return the mask at home with D, None where all is observed."""
+    if mask is None:
+        return None
+    host = to_host(mask) if is_array(mask) else np.asarray(mask)
+    if host.dtype != np.bool_ or host.shape != reader.shape:
+        raise InputError(
+            f"mask= must be an array of bool of shape {reader.shape}, True where D is observed; "
+            f"got {host.dtype} of shape {host.shape}"
+        )
+    if host.all():
+        return None
+    for axis, what in ((1, "row"), (0, "column")):
+        empty = np.flatnonzero(~host.any(axis=axis))
+        if len(empty):
+            raise InputError(
+                f"{what} {int(empty[0])} of D has no observed entry, so nothing tells L there; leave it out"
+            )
+    return mask if is_array(mask) and not isinstance(mask, np.ndarray) else from_host(host, reader.xp, reader.device)
+
+
+def _check_fit(reader: Reader, rank: int | None, method: Any, mask: Any) -> None:
+    if not method.reads_all:
+        if mask is not None:
+            raise InputError(
+                f"{method.summary} cannot take missing entries (mask=); use method='accaltproj', 'altproj' or 'pcp'"
+            )
+        for length, what in zip(reader.shape, ("rows", "columns"), strict=True):
+            size = sample_size(method.samples, rank or 1, length, what)
+            if rank is not None and min(size, length - min(HELD, length // 8)) < rank:
+                raise InputError(
+                    f"of {length} {what} too few are left for rank {rank} beside those held out; "
+                    "use method='accaltproj'"
+                )
+    elif reader.dense is None:
+        raise InputError(
+            f"{method.summary} reads all of D from an array in memory, and D is {reader.kind}; "
+            "use method='riecur' or 'ircur'"
+        )
+
+
+def plan(
+    D: Any,
+    rank: int | None = None,
+    *,
+    method: Any = "auto",
+    tol: float | None = None,
+    sampling: Any = None,
+    threshold: Any = None,
+    mask: Any = None,
+    max_iterations: int | None = None,
+    on_failure: str = "raise",
+    rng: Any = None,
+) -> TopicPlan:
+    """Return what `rnla.robust_pca` would do with the same arguments, and why."""
+    del on_failure, rng
+    reader = Reader(D)
+    return plan_of(reader, read_asked(reader, rank, method, tol, sampling, threshold, mask, max_iterations))
+
+
+def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
+    """Return the plan of a request that was checked."""
+    (m, n), rank, method = reader.shape, asked.rank or 10, asked.method
+    item = reader.dtype.itemsize
+    decay = getattr(method, "decay", 0.7)
+    count = min(asked.max_iterations, math.ceil(math.log(asked.tol) / math.log(decay)) + 5)
+    lines = [("rank", "estimated on a block without its outliers" if asked.rank is None else str(rank))]
+    if method.reads_all:
+        whole = float(m) * n
+        entries = whole * count
+        full = method.name == "pcp"
+        flops = count * (
+            14 * whole * min(m, n) if full else 6 * whole * (rank if method.name == "accaltproj" else 7 * rank)
+        )
+        need = item * ((6 if full else 4) * m * n + 12 * rank * (m + n))
+        seconds = flops / _RATES["svd"] if full or method.name == "altproj" else entries / _RATES["whole"]
+    else:
+        i, j = (sample_size(method.samples, rank, length, "") for length in (m, n))
+        entries = float(count) * (i * n + j * m)
+        flops = entries * 6 * rank
+        need = memory_bound(m, n, rank, method.samples, item)
+        seconds = entries / _RATES["cross"]
+        lines.append(("cross", f"{i} rows and {j} columns, {'drawn anew each time' if method.resample else 'fixed'}"))
+    lines.append(("iterations", f"about {count} to a residual of {asked.tol:.0e}, at most {asked.max_iterations}"))
+    lines.append(("reads", f"about {entries:.2g} entries, {entries / (m * n):.3g} times the matrix"))
+    return TopicPlan(
+        "robust_pca",
+        method,
+        reader.shape,
+        reader.dtype,
+        reader.kind,
+        tuple(lines),
+        flops,
+        int(need),
+        seconds,
+        asked.reasons,
+    )
+
+
+def memory_bound(m: int, n: int, rank: int, samples: float, itemsize: int) -> int:
+    """Return bytes that a method that reads a cross never exceeds beside D.
+
+    Three blocks of the size of each half of the cross (the one at hand and what the products and the certificate make
+    of it), rows held out included, and thirty panels of the width of the rank: O(n r log n).
+    """
+    rows, columns = (sample_size(samples, rank, length, "") + min(HELD, length // 8) for length in (m, n))
+    return int(itemsize * (3 * (rows * n + columns * m) + 30 * rank * (m + n)) + (1 << 20))

@@ -1,0 +1,157 @@
+"""What a method of robust PCA is given, and what it hands back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from rnla.iterate import current_watch, tick
+from rnla.results import Status
+from rnla.rng import Key
+from rnla.robust.reading import Reader
+from rnla.robust.thresholds import Threshold
+
+__all__ = ["Factors", "Outcome", "Problem", "RobustMethod", "Step", "told", "verdict"]
+
+Array = np.ndarray[Any, Any]
+
+TOO_MANY = 0.97
+"""Share of outliers from which on what is left says nothing about L."""
+_STILL = 30
+"""Iterations over which the residual must fall."""
+_GROWN = 1e3
+
+
+class Factors(NamedTuple):
+    """L = U diag(s) Vh."""
+
+    U: Any
+    s: Any
+    Vh: Any
+
+
+class Step(NamedTuple):
+    """One iteration, in the trace.
+
+    Attributes
+    ----------
+    residual : float
+        What stays of D - L - S, relative to D, where the method looked.
+    threshold : float
+    outliers : float
+        Share of the entries looked at that were outliers.
+    entries : float
+        Entries of D read so far.
+    """
+
+    residual: float
+    threshold: float
+    outliers: float
+    entries: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be solved.
+
+    Attributes
+    ----------
+    reader : Reader
+    rank : int
+    tol : float
+    max_iterations : int
+    key : Key
+    mask : array of bool or None
+    held_rows, held_columns : numpy.ndarray of int64
+        Never to be sampled: the certificate is read there.
+    """
+
+    reader: Reader
+    rank: int
+    tol: float
+    max_iterations: int
+    key: Key
+    mask: Any
+    held_rows: Array
+    held_columns: Array
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """How far a method came.
+
+    Attributes
+    ----------
+    factors : Factors
+    threshold : float
+        That the outliers of these factors are judged by.
+    trace : tuple of Step
+    status : Status
+    rows, columns : numpy.ndarray of int64
+        The cross that was looked at last; empty for methods that read all of D.
+    """
+
+    factors: Factors
+    threshold: float
+    trace: tuple[Step, ...]
+    status: Status
+    rows: Array
+    columns: Array
+
+
+class RobustMethod(Protocol):
+    """A method of robust PCA: a frozen part."""
+
+    name: ClassVar[str]
+    reads_all: ClassVar[bool]
+    """Whether it reads all of D in every iteration, from an array in memory."""
+
+    @property
+    def threshold(self) -> Threshold:
+        """What counts as an outlier."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """The method in one line."""
+        ...
+
+    def start(self, problem: Problem) -> Any:
+        """Return the first state; it has ``factors``, ``threshold``, ``trace``, ``rows``, ``columns``."""
+        ...
+
+    def advance(self, problem: Problem, state: Any) -> Any:
+        """Return the next state."""
+        ...
+
+
+def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int) -> Status | None:
+    """Return how an iteration ended; None while it goes on.
+
+    The first step has no model yet, so it never ends the work.
+    """
+    if not trace:
+        return None
+    last = trace[-1]
+    if not math.isfinite(last.residual) or last.residual > _GROWN:
+        return Status.DIVERGED
+    if len(trace) > 1 and last.outliers > TOO_MANY:
+        return Status.DIVERGED
+    if len(trace) > 1 and last.residual <= tol:
+        return Status.MET
+    if len(trace) > 2 * _STILL:
+        recent = min(step.residual for step in trace[-_STILL:])
+        if recent > 0.9 * min(step.residual for step in trace[:-_STILL]):
+            return Status.DIVERGED
+    return Status.ITERATIONS if len(trace) >= max_iterations else None
+
+
+def told(step: Step, iteration: int) -> None:
+    """Tell the watch of an iteration."""
+    watch = current_watch()
+    if watch is not None:
+        watch.stage, watch.error, watch.passes = "iterating", step.residual, float(iteration)
+        tick()

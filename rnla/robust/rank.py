@@ -1,0 +1,88 @@
+"""The rank of L where it is not given: from a small block of D, cleaned of its outliers without knowing a rank.
+
+S1  Rows and columns of a block, at most 200 of each, drawn at random.
+S2  Principal component pursuit of the block, which needs no rank.
+S3  `rnla.rank_estimate` on what it took for low rank: values above a thousandth of the largest.
+
+A block of an incoherent L has its rank.  The pursuit needs that to be small against the block, and outliers to be a
+third of it at most; where more than a quarter of the values count, no rank is told.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from rnla._xp.linalg import cast
+from rnla.errors import InputError
+from rnla.factorization.rank_estimate import rank_estimate
+from rnla.iterate import loop
+from rnla.results import Status
+from rnla.rng import Key
+from rnla.robust.protocols import Problem, verdict
+from rnla.robust.pursuit import PrincipalComponentPursuit
+from rnla.robust.reading import Reader
+from rnla.robust.sampling import drawn
+from rnla.robust.thresholds import Threshold
+
+__all__ = ["rank_of_low_part"]
+
+_BLOCK = 200
+_VALUES = 1e-3
+_TOL = 1e-5
+_LIMIT = 300
+
+
+def rank_of_low_part(
+    reader: Reader, mask: Any, threshold: Threshold, key: Key, held: tuple[Any, Any]
+) -> tuple[int, str]:
+    """Return the rank of L and how it was found.
+
+    Parameters
+    ----------
+    reader : Reader
+    mask : array of bool or None
+    threshold : Threshold
+    key : Key
+    held : tuple of numpy.ndarray
+        Rows and columns that are not to be read.
+
+    Raises
+    ------
+    InputError
+        The block does not tell a rank.
+    """
+    m, n = reader.shape
+    rows = drawn(key.child("rows"), m, min(m, _BLOCK), held[0])
+    columns = drawn(key.child("columns"), n, min(n, _BLOCK), held[1])
+    if mask is None:
+        block, seen = reader.take(reader.rows(rows), columns, 1), None
+    else:
+        block = cast(reader.take(reader.take(reader.dense, rows, 0), columns, 1), getattr(reader.xp, reader.dtype.name))
+        seen = reader.take(reader.take(mask, rows, 0), columns, 1)
+    short = min(block.shape)
+    none = np.zeros(0, dtype=np.int64)
+    problem = Problem(Reader(block), short, _TOL, _LIMIT, key, seen, none, none)
+    method = PrincipalComponentPursuit(threshold=dataclasses.replace(threshold, start=None))
+    state = loop(method.start(problem), lambda s: method.advance(problem, s), lambda s: ended(s, problem) is not None)
+    u, s, vh = state.factors
+    if int(s.shape[0]) == 0:
+        return 1, "the block that was looked at is all outliers or zero; rank 1 is assumed"
+    low = (u * cast(s, u.dtype)[None, :]) @ vh
+    found = rank_estimate(low, tol=_VALUES, rng=key.child("values"))
+    if ended(state, problem) is not Status.MET or 4 * found.rank > short:
+        raise InputError(
+            f"the rank cannot be told from a {block.shape[0]} x {block.shape[1]} block of D ({found.rank} values of "
+            "its low-rank part count): there are too many outliers, or the rank is too large; pass rank="
+        )
+    return (
+        found.rank,
+        f"rank {found.rank} estimated on a {block.shape[0]} x {block.shape[1]} block without its outliers",
+    )
+
+
+def ended(state: Any, problem: Problem) -> Status | None:
+    """Return how the iteration ended, None while it goes on."""
+    return verdict(state.trace, problem.tol, problem.max_iterations)

@@ -1,0 +1,260 @@
+"""Rows and columns of D as they are asked for, counted: the one gate of the methods that read only a cross.
+
+What a row or a column is read from:
+
+- arrays in memory and mapped files: indexed where they lie, by the kernels without a copy;
+- SciPy sparse matrices: their rows by CSR, their columns by a CSC form made once;
+- HDF5, Zarr and Dask: their own selection by index, rows or columns whole;
+- objects with ``rows(i)`` and ``columns(j)``, or with ``entries(i, j)`` for two arrays of indices, which returns the
+  block: a matrix that exists as a function only;
+- operators that are only multiplied: products with unit vectors.
+
+Every entry that is handed out is counted, as often as it is; `Reader.distinct` counts each once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnla._kernels.thresholding import Tally, cleaned
+from rnla._xp.linalg import cast, frobenius, max_abs
+from rnla._xp.namespace import all_finite, backend_name, from_host, is_array, is_numpy, module_name, to_host
+from rnla.config import get_config
+from rnla.errors import DTypeError, InputError, NonFiniteError, OperatorError
+from rnla.operators.coerce import as_operator, compute_dtype
+from rnla.operators.columnblocks import ColumnBlocks
+from rnla.operators.dense import Dense
+from rnla.operators.implicit import Implicit
+from rnla.operators.rowblocks import RowBlocks
+from rnla.operators.sparse import Sparse
+from rnla.robust.thresholds import column_levels
+
+__all__ = ["Reader"]
+
+Array = np.ndarray[Any, Any]
+_MISSING = "for missing entries pass mask=, True where D is observed"
+
+
+class Reader:
+    """D, read by rows and columns.
+
+    Parameters
+    ----------
+    D : matrix
+        As the caller holds it.
+
+    Attributes
+    ----------
+    entries : int
+        Entries handed out so far, with repetition.
+    """
+
+    def __init__(self, D: Any) -> None:
+        self.entries = 0
+        self.array: Array | None = None  # where kernels may read it in place
+        self._object: Any = None
+        self._columns_of_sparse: Any = None
+        if _gives_parts(D):
+            shape = tuple(D.shape)
+            if len(shape) != 2:
+                raise InputError(f"a matrix has two dimensions; got shape {shape}")
+            self._object, self.base = D, None
+            self.xp = getattr(D, "xp", None) or np
+            self.xp = np if backend_name(self.xp) == "numpy" else self.xp
+            self.device = None if is_numpy(self.xp) else getattr(D, "device", None)
+            self.dtype = compute_dtype(getattr(D, "dtype", np.float64), "the matrix")
+            self.shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
+        else:
+            base: Any = as_operator(D)
+            self.base, self.xp, self.device, self.dtype, self.shape = base, base.xp, base.device, base.dtype, base.shape
+            source = base.resident if isinstance(base, Dense) else _stored(base)
+            if isinstance(source, np.ndarray) and source.dtype == self.dtype:
+                self.array = source
+        self._read = [np.zeros(length, dtype=bool) for length in self.shape]  # ever
+        self._seen = [np.zeros(length, dtype=bool) for length in self.shape]  # since `begin`
+
+    @property
+    def kind(self) -> str:
+        """What D is, in a word."""
+        if self._object is not None:
+            return "a function of its entries"
+        names = {Dense: "dense", Sparse: "sparse", RowBlocks: "on disk", ColumnBlocks: "on disk", Implicit: "operator"}
+        return next((word for type_, word in names.items() if isinstance(self.base, type_)), "dense")
+
+    @property
+    def dense(self) -> Any:
+        """The array itself where D is one in memory, else None."""
+        return self.base._array if isinstance(self.base, Dense) else None
+
+    @property
+    def distinct(self) -> int:
+        """Entries handed out at least once."""
+        (m, n), i, j = self.shape, *(int(each.sum()) for each in self._read)
+        return i * n + j * (m - i)
+
+    def begin(self) -> None:
+        """Forget what was handed out, but for the counts: another attempt begins."""
+        for seen in self._seen:
+            seen[:] = False
+
+    def touched(self, i: Array, j: Array) -> bool:
+        """Whether one of these rows or columns was handed out as such since the attempt began."""
+        return bool(self._seen[0][i].any() or self._seen[1][j].any())
+
+    def count_pass(self, passes: int = 1) -> None:
+        """Count that all of D was read."""
+        self.entries += passes * self.shape[0] * self.shape[1]
+        for marks in (*self._read, *self._seen):
+            marks[:] = True
+
+    def rows(self, i: Array) -> Any:
+        """Return rows as a dense array (k, n), checked."""
+        self._count(i, 0)
+        return self._checked(self._read_rows(i), (len(i), self.shape[1]), i, "row")
+
+    def columns(self, j: Array) -> Any:
+        """Return columns as a dense array (m, k), checked."""
+        self._count(j, 1)
+        return self._checked(self._read_columns(j), (self.shape[0], len(j)), j, "column")
+
+    def cross(
+        self, i: Array, j: Array, left: Any, right: Any, threshold: float, kind: str
+    ) -> tuple[Any, Tally, Any, Tally]:
+        """Return the rows I and the columns J of D less its outliers against LEFT RIGHT, each with its tally."""
+        row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
+        if self.array is not None and kind == "entries":
+            threads = get_config().threads
+            self._count(i, 0)
+            self._count(j, 1)
+            a, tally = cleaned(self.array, i, None, row_part, right, threshold, threads)
+            b, other = cleaned(self.array, None, j, left, column_part, threshold, threads)
+            if not np.isfinite(tally.squares + other.squares):
+                for part, what in ((i, "row"), (j, "column")):
+                    read = self._read_rows(part) if what == "row" else self._read_columns(part)
+                    self._checked(read, read.shape, part, what)
+                raise NonFiniteError("squares of entries of D leave the range of its dtype; scale D down")
+            return a, tally, b, other
+        rows, columns = self.rows(i), self.columns(j)
+        if kind == "entries" and is_numpy(self.xp):
+            a, tally = cleaned(rows, None, None, row_part, right, threshold, get_config().threads)
+            b, other = cleaned(columns, None, None, left, column_part, threshold, get_config().threads)
+            return a, tally, b, other
+        a, tally, flags = _cleaned(rows, row_part @ right, threshold, kind, None, self.xp)
+        flags = None if flags is None else self.take(flags, j, 0)
+        b, other, _ = _cleaned(columns, left @ column_part, threshold, kind, flags, self.xp)
+        return a, tally, b, other
+
+    def take(self, x: Any, where: Array, axis: int) -> Any:
+        """Return chosen rows or columns of an array of the caller's library."""
+        if is_numpy(self.xp):
+            return np.take(x, where, axis=axis)
+        return self.xp.take(x, self.xp.asarray(np.ascontiguousarray(where), device=self.device), axis=axis)
+
+    def _count(self, index: Array, axis: int) -> None:
+        self.entries += len(index) * self.shape[1 - axis]
+        self._read[axis][index] = self._seen[axis][index] = True
+
+    def _checked(self, out: Any, shape: tuple[int, ...], index: Array, what: str) -> Any:
+        if tuple(out.shape) != tuple(shape):
+            raise OperatorError(f"{what}s of D must come as an array of shape {shape}, got {tuple(out.shape)}")
+        if not all_finite(out):
+            host = to_host(out)
+            bad = np.flatnonzero(~np.isfinite(host).all(axis=1 if what == "row" else 0))
+            raise NonFiniteError(f"{what} {int(index[bad[0]])} of D holds NaN or infinity; {_MISSING}")
+        return out
+
+    def _read_rows(self, i: Array) -> Any:
+        if self._object is not None:
+            if callable(getattr(self._object, "rows", None)):
+                return self._home(self._object.rows(i))
+            return self._home(self._object.entries(i, np.arange(self.shape[1])))
+        base: Any = self.base
+        if isinstance(base, (Dense, Sparse)):
+            return base.rows(i)
+        if isinstance(base, (RowBlocks, ColumnBlocks)):
+            return self._home(_selected(_stored(base), i, 0))
+        return self.xp.conj(base.rmatmat(self._unit(i, self.shape[0])).mT)
+
+    def _read_columns(self, j: Array) -> Any:
+        if self._object is not None:
+            if callable(getattr(self._object, "columns", None)):
+                return self._home(self._object.columns(j))
+            return self._home(self._object.entries(np.arange(self.shape[0]), j))
+        base: Any = self.base
+        if isinstance(base, Sparse):
+            if self._columns_of_sparse is None:
+                self._columns_of_sparse = base.matrix.tocsc()
+            return self._columns_of_sparse[:, j].toarray()
+        if isinstance(base, Dense):
+            return base.columns(j)
+        if isinstance(base, (RowBlocks, ColumnBlocks)):
+            return self._home(_selected(_stored(base), j, 1))
+        return base.matmat(self._unit(j, self.shape[1]))
+
+    def _unit(self, index: Array, length: int) -> Any:
+        host = np.zeros((length, len(index)), dtype=self.dtype)
+        host[index, np.arange(len(index))] = 1
+        return from_host(host, self.xp, self.device)
+
+    def _home(self, x: Any) -> Any:
+        if is_numpy(self.xp):
+            x = np.asarray(x)
+            if not np.can_cast(x.dtype, self.dtype, "same_kind"):
+                raise DTypeError(f"D has dtype {self.dtype}, but gave entries of dtype {x.dtype}")
+            return x.astype(self.dtype, copy=False)
+        if not is_array(x):
+            raise OperatorError(f"D gave a {type(x).__name__} where an array is needed")
+        x = from_host(x, self.xp, self.device) if isinstance(x, np.ndarray) else x
+        return cast(x, getattr(self.xp, self.dtype.name))
+
+
+def _gives_parts(D: Any) -> bool:
+    """Whether D is an object of the caller's that gives rows and columns, or entries."""
+    if is_array(D) or module_name(D) in {"scipy", "h5py", "zarr", "dask", "pandas"} or not hasattr(D, "shape"):
+        return False
+    if isinstance(D, (Dense, Sparse, RowBlocks, ColumnBlocks, Implicit)):
+        return False
+    pair = all(callable(getattr(D, name, None)) for name in ("rows", "columns"))
+    return pair or callable(getattr(D, "entries", None))
+
+
+def _stored(base: Any) -> Any:
+    """Return what an operator on disk reads from."""
+    base = base._by_rows if isinstance(base, ColumnBlocks) else base
+    return base._source if isinstance(base, RowBlocks) else None
+
+
+def _selected(source: Any, index: Array, axis: int) -> Array:
+    """Return rows or columns of a store by its own selection; each is read once, in ascending order."""
+    distinct, place = np.unique(index, return_inverse=True)
+    where = (distinct, slice(None)) if axis == 0 else (slice(None), distinct)
+    name = module_name(source)
+    if isinstance(source, np.ndarray) or name in {"dask", "h5py"}:
+        found = np.asarray(source[where])
+    elif name == "zarr":
+        found = np.asarray(source.oindex[where])
+    else:  # slices of rows are all that is known of it
+        rows = distinct.tolist() if axis == 0 else range(source.shape[0])
+        pieces = [np.asarray(source[i : i + 1]) for i in rows]
+        found = np.concatenate(pieces) if pieces else np.empty((0, source.shape[1]))
+        found = found if axis == 0 else found[:, distinct]
+    return np.take(found, place, axis=axis)
+
+
+def _cleaned(block: Any, model: Any, threshold: float, kind: str, flags: Any, xp: Any) -> tuple[Any, Tally, Any]:
+    """Return the block less its outliers, the tally, and which columns are outliers."""
+    gap = block - model
+    if kind == "entries":
+        level, shown = xp.abs(gap), None
+        beyond = level >= threshold
+        largest = max_abs(gap)
+    else:
+        level = column_levels(gap)
+        shown = level >= threshold if flags is None else flags
+        beyond = xp.broadcast_to(shown[None, :], block.shape)
+        largest = float(xp.max(level)) if level.shape[0] else 0.0
+    zero = xp.zeros_like(gap)
+    clean, squares = frobenius(xp.where(beyond, zero, gap)) ** 2, frobenius(block) ** 2
+    return xp.where(beyond, model, block), Tally(clean, squares, int(xp.count_nonzero(beyond)), largest), shown

@@ -1,0 +1,120 @@
+"""What the methods that read all of D in every iteration share: the matrix less its outliers, and its first model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from rnla._kernels.thresholding import cleaned_products
+from rnla._xp.linalg import adjoint, cast, frobenius
+from rnla._xp.namespace import all_finite, is_numpy, namespace_of, to_host
+from rnla.config import get_config
+from rnla.errors import InputError, NonFiniteError
+from rnla.factorization.svd import svd
+from rnla.robust.protocols import Factors, Problem, Step
+from rnla.robust.thresholds import split
+
+__all__ = ["WholeState", "array_of", "cleaned_whole", "leading", "none", "observed_norm", "sweep"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WholeState:
+    """Where an iteration over all of D stands; `spare` holds what only its method knows."""
+
+    factors: Factors
+    threshold: float
+    trace: tuple[Step, ...]
+    rows: Array
+    columns: Array
+    spare: Any = None
+
+
+def none() -> Array:
+    """Return no numbers."""
+    return np.zeros(0, dtype=np.int64)
+
+
+def array_of(problem: Problem) -> Any:
+    """Return D as an array in the compute dtype, checked, zero where it was not observed.
+
+    Raises
+    ------
+    InputError
+        D is no array in memory.
+    NonFiniteError
+        An entry that was observed is NaN or infinite.
+    """
+    reader = problem.reader
+    array = reader.dense
+    if array is None:
+        raise InputError(
+            f"this method reads all of D in every iteration, from an array in memory, and D is {reader.kind}; "
+            "use method=rnla.RieCUR() or rnla.IRCUR(), which read rows and columns, or pass the array"
+        )
+    array = cast(array, reader.dtype if is_numpy(reader.xp) else getattr(reader.xp, reader.dtype.name))
+    if problem.mask is not None:
+        array = reader.xp.where(problem.mask, array, reader.xp.zeros_like(array))
+    if not all_finite(array):
+        bad = np.argwhere(~np.isfinite(to_host(array)))[0]
+        hint = "it was observed, so mask= must be False there" if problem.mask is not None else (
+            "for missing entries pass mask=, True where D is observed"
+        )  # fmt: skip
+        raise NonFiniteError(f"entry ({int(bad[0])}, {int(bad[1])}) of D is NaN or infinite; {hint}")
+    return array
+
+
+def observed_norm(array: Any) -> float:
+    """Return the Frobenius norm, of panels of rows so that no copy is as large as D."""
+    m = int(array.shape[0])
+    step = max(1, (1 << 20) // max(int(array.shape[1]), 1))
+    return math.sqrt(math.fsum(frobenius(array[i : i + step, :]) ** 2 for i in range(0, m, step)))
+
+
+def leading(array: Any, rank: int, key: Any) -> Factors:
+    """Return the leading triplets by the randomized SVD."""
+    return Factors(*svd(array, min(rank, *array.shape), rng=key, on_failure="return"))
+
+
+def cleaned_whole(array: Any, factors: Factors | None, threshold: float, kind: str, mask: Any) -> Any:
+    """Return D less its outliers against L, with L's values there and where D was not observed: as large as D."""
+    xp = namespace_of(array)
+    if factors is None:
+        model = xp.zeros_like(array)
+    else:
+        model = (factors.U * cast(factors.s, factors.U.dtype)[None, :]) @ factors.Vh
+    beyond, _ = split(array, model, threshold, kind, mask)
+    beyond = beyond if mask is None else beyond | ~mask
+    return xp.where(beyond, model, array)
+
+
+def sweep(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) -> tuple[Any, Any, float, float]:
+    """Return B V, the adjoint of B times U, the norm of D - L - S, and the share of outliers; one reading of D.
+
+    Parameters
+    ----------
+    array : array, shape (m, n)
+    factors : Factors
+    threshold : float
+    kind : str
+    mask : array of bool or None
+    """
+    xp, v = namespace_of(array), adjoint(factors.Vh)
+    left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
+    size = math.prod(array.shape) if mask is None else int(xp.count_nonzero(mask))
+    if is_numpy(xp) and kind == "entries":
+        forward, backward, tally = cleaned_products(
+            array, left, factors.Vh, threshold, factors.U, np.ascontiguousarray(v), mask, get_config().threads
+        )
+        return forward, backward, math.sqrt(tally.clean), tally.outliers / max(size, 1)
+    model = left @ factors.Vh
+    beyond, _ = split(array, model, threshold, kind, mask)
+    outliers = int(xp.count_nonzero(beyond))
+    beyond = beyond if mask is None else beyond | ~mask
+    rest = frobenius(xp.where(beyond, xp.zeros_like(array), array - model))
+    block = xp.where(beyond, model, array)
+    return block @ v, adjoint(block) @ factors.U, rest, outliers / max(size, 1)
