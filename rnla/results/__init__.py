@@ -12,6 +12,7 @@ from rnla.results.pca_result import PCAResult
 from rnla.results.qr_result import QRResult
 from rnla.results.report import Report, Resume, Status, register_resumer
 from rnla.results.robust_result import HeldOut, RobustPCAResult
+from rnla.results.root_update import RootResume, RootUpdate
 from rnla.results.singular_values import SingularValues
 from rnla.results.svd_result import SVDResult
 
@@ -32,6 +33,8 @@ __all__ = [
     "Report",
     "Result",
     "Resume",
+    "RootResume",
+    "RootUpdate",
     "RobustPCAResult",
     "RowID",
     "SVDResult",

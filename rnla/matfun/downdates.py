@@ -1,0 +1,114 @@
+"""Whether a downdate is possible, found out before the iteration; and the change of an inverse.
+
+Equation: H^2 - D D^H = H (I - G) H with G = H^{-1} D D^H H^{-1}: it is semidefinite where mu = norm(H^{-1} D)^2 <= 1,
+and H^2 - D D^H >= (1 - mu) H^2.  The inverse of H^2 + sign D D^H is H^{-2} - sign U U^H with
+U = H^{-2} D (I + sign D^H H^{-2} D)^{-1/2}, the root being a Cholesky factor's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from rnla._xp.linalg import eps_of, max_abs
+from rnla.errors import InputError
+from rnla.matfun.panels import Small, inner, times
+from rnla.matfun.roots import DiagonalRoot, Root
+
+__all__ = ["Half", "change_of_inverse", "half_solved", "require_feasible", "require_invertible"]
+
+_SINGULAR = 10  # n eps of the largest eigenvalue: below, a decomposed root is singular to working precision
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Half:
+    """H^{-1} D.
+
+    Attributes
+    ----------
+    panel : array, shape (n, k)
+    gram : numpy.ndarray, shape (k, k)
+        D^H H^{-2} D.
+    mu : float
+        Its largest eigenvalue; inf where D leaves the range of a singular H.
+    blur : float
+        What rounding may have done to mu.
+    """
+
+    panel: Any
+    gram: Small
+    mu: float
+    blur: float
+
+
+def half_solved(root: Root, panel: Any, exact: bool) -> Half:
+    """Return H^{-1} D.
+
+    Parameters
+    ----------
+    root : Root
+        That solves.
+    panel : array, shape (n, k)
+        D.
+    exact : bool
+        Whether the entries of D are the caller's own, not those in the basis of eigenvectors.
+    """
+    eps = eps_of(root.dtype)
+    if isinstance(root, DiagonalRoot) and root.lower == 0:
+        xp = root.xp
+        zero = root.h == 0
+        outside = max_abs(xp.where(zero[:, None], panel, xp.zeros_like(panel)))
+        if outside > (0.0 if exact else 100 * eps * max_abs(panel)):
+            return Half(panel, inner(panel, panel), math.inf, 0.0)
+        safe = xp.where(zero, xp.ones_like(root.h), root.h)
+        half = xp.where(zero[:, None], xp.zeros_like(panel), panel / safe[:, None])
+    else:
+        half = root.shifted_solve(0.0, panel)
+    gram = inner(half, half)
+    mu = float(np.linalg.eigvalsh(gram)[-1])
+    stretch = 1.0
+    if not (isinstance(root, DiagonalRoot) and exact):
+        stretch += root.upper / root.lower if root.lower > 0 and root.upper < math.inf else 1 / math.sqrt(eps)
+    return Half(half, gram, mu, 100 * eps * stretch)
+
+
+def require_feasible(half: Half) -> None:
+    """Raise unless H^2 - D D^H is positive semidefinite up to rounding."""
+    if half.mu > 1 + half.blur:
+        raise InputError(
+            f"the downdate is not possible: lambda_max(D^H A^-1 D) - 1 = {half.mu - 1:.3g} is above zero, so A - D D^H "
+            "has a negative eigenvalue and no root; take less away, or pass sign=+1 if D is to be added"
+        )
+
+
+def require_invertible(root: Root, exact: bool) -> None:
+    """Raise where A is singular, so that it has no inverse root."""
+    level = 0.0 if exact else _SINGULAR * root.shape[0] * eps_of(root.dtype) * root.upper
+    if isinstance(root, DiagonalRoot) and root.lower <= level:
+        raise InputError(
+            f"A has no inverse root: its root has the eigenvalue {root.lower:.3g}, and the largest is "
+            f"{root.upper:.3g}; add a ridge to A, or ask for power=0.5 or 0.25"
+        )
+
+
+def change_of_inverse(root: Root, half: Half, sign: int) -> tuple[Any, float]:
+    """Return U, and norm(H U)^2 for a downdate of the inverse (0 else).
+
+    Raises
+    ------
+    InputError
+        H^2 + sign D D^H is singular to working precision.
+    """
+    values, vectors = np.linalg.eigh(half.gram)
+    values = np.maximum(values, 0.0)
+    if sign < 0 and values[-1] >= 1 - half.blur:
+        raise InputError(
+            f"A - D D^H is singular to working precision, lambda_max(D^H A^-1 D) - 1 = {values[-1] - 1:.3g}, so it "
+            "has no inverse root; its root is given by power=0.5"
+        )
+    scaled = vectors / np.sqrt(1 + sign * values)
+    mu = float(values[-1] / (1 + values[-1])) if sign > 0 else 0.0
+    return times(root.shifted_solve(0.0, half.panel), scaled), mu

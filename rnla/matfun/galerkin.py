@@ -1,0 +1,179 @@
+"""The correction of a square root by projection on a space that grows, whatever it is made of.
+
+Problem: X with (H + X)^2 = H^2 + C, C = Q M Q^H of low rank and in the space already.
+
+S1. On the basis Q of the space, T = Q^H H Q, the projected equation has a closed form: X = Q Y Q^H with
+    Y = (T^2 + M)^{1/2} - T.
+S2. N = (I - Q Q^H) H Q Y.  The residual is exactly -(N Q^H + Q N^H), and its spectral norm is norm(N).
+S3. While norm(N) is above the target, the space gets the leading directions of N, solved with H + s I, s the eigenvalue
+    of the projected root that N holds most of.
+
+Cost: a step at l columns: 4 n l^2 flops and one product with l columns.  Guarantee: S2, an identity for any space that
+holds C; rounding of the closed form is 8 eps norm(S)^2 and is added.  Checked in tests/matfun/test_galerkin.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnla._xp.linalg import eps_of
+from rnla._xp.namespace import to_host
+from rnla.errors import DeadlineReached, InputError
+from rnla.iterate import loop, tick
+from rnla.matfun.panels import Small
+from rnla.matfun.projection import Projection, grown, on_basis
+from rnla.matfun.protocols import Correction, RootProblem
+from rnla.orth.cholesky_qr import gram
+from rnla.results.report import Status
+from rnla.rng import Key
+
+__all__ = ["GalerkinState", "continued", "correction_of", "galerkin", "projected_root", "require_semidefinite"]
+
+_BLOCK = 8  # directions added at most in a step
+_STEPS = 100
+_ROUNDING = 8  # eps norm(S)^2, of the closed form
+
+
+class GalerkinState(NamedTuple):
+    """What survives a step."""
+
+    projection: Projection
+    M: Small
+    Y: Small
+    history: tuple[float, ...]
+    shifts: tuple[float, ...]
+    directions: Small  # coordinates y of the leading residuals (I - Q Q^H) H Q y
+    steps: int
+    solves: int
+
+
+def projected_root(T: Small, M: Small) -> tuple[Small, float]:
+    """Return (T^2 + M)^{1/2} - T and the smallest eigenvalue of T^2 + M.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Y, least = projected_root(np.eye(1), np.array([[3.0]]))
+    >>> round(float(Y[0, 0]), 12), round(least, 12)
+    (1.0, 4.0)
+    """
+    squared = T @ T + M
+    values, vectors = np.linalg.eigh((squared + squared.conj().T) / 2)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.conj().T
+    return root - T, float(values[0])
+
+
+def require_semidefinite(least: float, T: Small, M: Small) -> None:
+    """Raise where the smallest eigenvalue of T^2 + M, which is not below that of H^2 + C, is negative."""
+    scale = max(float(np.linalg.norm(T, 2)) ** 2, float(np.linalg.norm(M, 2)))
+    if least < -1e3 * np.finfo(np.float64).eps * scale:
+        raise InputError(
+            f"the downdate is not possible: A - D D^H has an eigenvalue of {least:.3g} or less, and so no root; take "
+            "less away, or pass sign=+1 if D is to be added"
+        )
+
+
+def galerkin(
+    projection: Projection,
+    M: Small,
+    target: float,
+    steps: int,
+    key: Key,
+    solve: Callable[[float, Any], Any],
+) -> GalerkinState:
+    """Return the correction on a space that has grown until the residual is at most `target`.
+
+    Parameters
+    ----------
+    projection : Projection
+        Of H, on a basis whose range holds the change.
+    M : numpy.ndarray, shape (l, l)
+        The change C in that basis.
+    target : float
+        Of norm(N).
+    steps : int
+        At most so many.
+    key : Key
+    solve : callable
+        (s, X) -> (H + s I)^{-1} X, or near it: the residual is measured, whatever the space was made with.
+    """
+
+    def step(now: GalerkinState) -> GalerkinState:
+        tick()
+        s = _shift(now)
+        block = solve(s, now.projection.remainder(now.directions))
+        wider, _ = grown(now.projection, block, key.child(now.steps))
+        return _looked_at(now, wider, target, s, block.shape[1])
+
+    def finished(now: GalerkinState) -> bool:
+        return now.history[-1] <= target or now.steps >= steps or now.projection.whole
+
+    empty = np.zeros((0, 0))
+    start = _looked_at(GalerkinState(projection, M, empty, (), (), empty, -1, 0), projection, target, None, 0)
+    return loop(start, step, finished)
+
+
+def _looked_at(
+    before: GalerkinState, projection: Projection, target: float, s: float | None, solved: int
+) -> GalerkinState:
+    size, had = projection.size, len(before.M)
+    M = np.zeros((size, size), dtype=np.result_type(before.M.dtype, projection.T.dtype))
+    M[:had, :had] = before.M
+    Y, least = projected_root(projection.T, M)  # S1
+    require_semidefinite(least, projection.T, M)
+    residual, directions = 0.0, np.zeros((size, 0))
+    if not projection.whole:
+        squares, mix = np.linalg.eigh(to_host(gram(projection.remainder(Y))))  # S2
+        sizes = np.sqrt(np.maximum(squares[::-1], 0.0))
+        residual = float(sizes[0])
+        count = max(1, min(_BLOCK, int(np.count_nonzero(sizes > target / 4))))
+        directions = (Y @ mix)[:, ::-1][:, :count] / np.maximum(sizes[:count], np.finfo(float).tiny)
+    shifts = before.shifts if s is None else (*before.shifts, s)
+    return GalerkinState(
+        projection, M, Y, (*before.history, residual), shifts, directions, before.steps + 1, before.solves + solved
+    )  # fmt: skip
+
+
+def _shift(now: GalerkinState) -> float:
+    """Return the eigenvalue of the projected root that the coordinates of the residual hold most of (S3)."""
+    S = now.projection.T + now.Y
+    theta, v = np.linalg.eigh((S + S.conj().T) / 2)
+    theta = np.maximum(np.abs(theta), np.finfo(float).eps * float(np.abs(theta).max()))
+    held = (np.abs(v.conj().T @ now.directions) ** 2).sum(axis=1)
+    return float(theta[np.argmax(held / theta)])
+
+
+def correction_of(state: GalerkinState, target: float, late: bool = False) -> Correction:
+    """Return the correction that a projection has come to."""
+    values, vectors = np.linalg.eigh(state.Y)
+    order = np.argsort(-np.abs(values), kind="stable")
+    S = state.projection.T + state.Y
+    slack = _ROUNDING * eps_of(np.float64) * float(np.linalg.norm(S, 2)) ** 2
+    met = state.history[-1] <= target
+    status = Status.MET if met else Status.DEADLINE if late else Status.ITERATIONS
+    return Correction(
+        state.projection.Q, vectors[:, order], values[order], state.history[-1], slack, "bounded",
+        "the residual of the projection", status, state.shifts, state.history, state.projection.products, state.solves,
+    )  # fmt: skip
+
+
+def continued(first: Correction, problem: RootProblem) -> Correction:
+    """Return the root of the root that another correction led to, on the basis of that one, which grows as needed.
+
+    Parameters
+    ----------
+    first : Correction
+        X of H = `problem.root` squared; the change is X itself, not D D^H.
+    problem : RootProblem
+    """
+    M = (first.W * first.w) @ first.W.conj().T
+    projection = on_basis(problem.root, first.Q)
+    late = False
+    try:
+        state = galerkin(projection, M, problem.target, _STEPS, problem.key, problem.root.shifted_solve)
+    except DeadlineReached as error:
+        state, late = error.result, True
+    return correction_of(state, problem.target, late)

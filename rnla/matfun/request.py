@@ -1,0 +1,64 @@
+"""What was asked of an update of a root, checked before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from rnla._xp.linalg import eps_of
+from rnla.checks import check_choice, check_number, check_tol, check_whole
+from rnla.errors import DTypeError, InputError
+from rnla.matfun.protocols import RootMethod
+
+__all__ = ["POWERS", "RootRequest", "read_root_request"]
+
+POWERS = (0.5, -0.5, 0.25, -0.25)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RootRequest:
+    """The request.
+
+    Attributes
+    ----------
+    sign : int
+    power : float
+    tol : float
+    max_rank : int or None
+    method : RootMethod or None
+    on_failure : str
+    """
+
+    sign: int
+    power: float
+    tol: float
+    max_rank: int | None
+    method: Any
+    on_failure: str
+
+    @property
+    def stages(self) -> int:
+        """Roots that are taken one after the other."""
+        return 2 if abs(self.power) < 0.5 else 1
+
+
+def read_root_request(
+    dtype: np.dtype[Any], sign: Any, power: Any, tol: Any, max_rank: Any, method: Any, on_failure: Any
+) -> RootRequest:
+    """Return the request; raises `InputError` or `DTypeError` for what cannot be used."""
+    if isinstance(sign, bool) or sign not in (1, -1):
+        raise InputError(f"sign={sign!r} must be 1 for A + D D^H or -1 for A - D D^H")
+    if isinstance(power, str) or check_number("power", power) not in POWERS:
+        raise InputError(f"power={power!r} is not one of {', '.join(map(str, POWERS))}")
+    check_choice("on_failure", on_failure, ("raise", "return"))
+    if method is not None and (isinstance(method, type) or not isinstance(method, RootMethod)):
+        raise DTypeError(
+            f"method={method!r} is not a method for roots: pass one such as rnla.ShiftADI() or "
+            "rnla.KrylovGalerkin(), with its parentheses"
+        )
+    reached = 1e-5 if eps_of(dtype) > 1e-10 else 1e-13
+    allowed = reached if tol is None else check_tol(tol, dtype)
+    rank = None if max_rank is None else check_whole("max_rank", max_rank, 0)
+    return RootRequest(int(sign), float(power), allowed, rank, method, str(on_failure))

@@ -1,0 +1,60 @@
+"""Where the shifted solves of an alternating-direction iteration are made.
+
+Adaptive: on the subspace C of the residual and of the last few directions, the eigenvalues theta_i^2 of
+(C^H S C)^2 + sign r r^H, r = C^H R, stand for those of A + sign D D^H; the theta_i whose eigenvector holds most of the
+residual, weighted by 1 / theta_i, is the next shift.  Real and positive, because everything is Hermitian.
+
+Elliptic: the optimal shifts for a spectrum that fills [lo, hi] [wachspress1962]_, J of them,
+s_i = hi dn((2i - 1) K / (2J) | 1 - (lo / hi)^2).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rnla.errors import InputError
+from rnla.matfun.panels import Small
+
+__all__ = ["adaptive_shift", "elliptic_shifts", "steps_needed"]
+
+
+def adaptive_shift(S: Small, R: Small, recent: list[Small], sign: int) -> float:
+    """Return the next shift for the residual R, in coordinates of a basis on which S is projected."""
+    c = np.linalg.qr(np.concatenate([R, *recent], axis=1))[0]
+    s, r = c.conj().T @ S @ c, c.conj().T @ R
+    squares, v = np.linalg.eigh(s @ s + sign * (r @ r.conj().T))
+    theta = np.sqrt(np.abs(squares))
+    theta = np.maximum(theta, np.finfo(float).eps * float(theta.max()))
+    held = (np.abs(v.conj().T @ r) ** 2).sum(axis=1)
+    return float(theta[np.argmax(held / theta)])
+
+
+def elliptic_shifts(lo: float, hi: float, count: int) -> tuple[float, ...]:
+    """Return the shifts that are optimal for a spectrum in [lo, hi], from the largest.
+
+    Examples
+    --------
+    >>> [round(s, 4) for s in elliptic_shifts(1.0, 100.0, 3)]
+    [64.8781, 10.0, 1.5414]
+    """
+    from scipy.special import ellipj, ellipkm1
+
+    if not 0 < lo <= hi < math.inf:
+        raise InputError(f"elliptic shifts need bounds 0 < lo <= hi of the root's spectrum, got ({lo:.3g}, {hi:.3g})")
+    share = (lo / hi) ** 2
+    period = float(ellipkm1(share))  # K(1 - share), without the cancellation
+    places = (2 * np.arange(1, count + 1) - 1) * period / (2 * count)
+    return tuple(float(hi * x) for x in ellipj(places, 1 - share)[2])
+
+
+def steps_needed(lo: float, hi: float, tol: float) -> int:
+    """Return the steps after which the bound 4 exp(-pi^2 j / log(4 hi / lo)) is below tol.
+
+    Examples
+    --------
+    >>> steps_needed(1.0, 100.0, 1e-12)
+    18
+    """
+    return max(1, math.ceil(math.log(4 * hi / lo) * math.log(4 / tol) / math.pi**2))

@@ -1,0 +1,168 @@
+"""Roots of a matrix after a low-rank change, from the root that is there.
+
+Problem: B = A + sign D D^H; the low-rank X with B^p = A^p + X for p = 1/2, -1/2, 1/4, -1/4, from A^{1/2}.
+
+S1. The root and D are brought to a `Root` and to few columns (rnla/matfun/inputs.py, change.py); scale.
+S2. A downdate is looked at: mu = norm(A^{-1/2} D)^2 must be at most 1; where mu > 1, B has a negative eigenvalue.
+S3. Stages.  p = 1/2 is one: (H + X)^2 = H^2 + sign D D^H with H = A^{1/2}.  p = -1/2 is the same on the inverses:
+    B^{-1} = A^{-1} - sign U U^H, U = A^{-1} D (I + sign D^H A^{-1} D)^{-1/2}.  A fourth root is the root of a root: a
+    second stage on the fourth root of A, whose D is V abs(diag(w))^{1/2} of the first.
+S4. The method (the plan's) finds the correction Q W diag(w) W^H Q^H of a stage with its residual r.
+S5. Small w are dropped, the largest of them d: the residual grows by at most (2 norm(S) + d) d, S the new root.
+S6. The certificate: r, what was dropped in S1 and S5, and rounding; a second stage's error e in B^{1/2} counts as
+    (2 norm(S) + e) e in B.
+
+Guarantee: norm(B - S^2) as the method's residual says it (for `ShiftADI` an identity), relative to a lower bound on
+norm(B); and norm(B^p - S) <= min(sqrt(e), e / (lambda_min(B^p) + lambda_min(S))), e = norm(B^{2p} - S^2), the second
+where the smallest eigenvalue is known.  Checked in tests/matfun/test_sqrtm_update.py.
+
+Differences from the paper [shmueli2022]_: 1. Its text leaves the solver of the Riccati equation open; see `ShiftADI`.
+2. The inverse root is the root of the inverse (S3), not a Woodbury formula on the root: its error is then relative to
+norm(B^{-1}).  3. Fourth roots.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnla.matfun.driver import run
+from rnla.matfun.planning import look_at, planned
+from rnla.matfun.request import read_root_request
+from rnla.operators.coerce import as_operator
+from rnla.results import RootUpdate
+from rnla.results.topic_plan import TopicPlan
+from rnla.rng import as_key
+
+__all__ = ["plan", "sqrtm_update"]
+
+
+def sqrtm_update(
+    A_half: Any,
+    D: Any,
+    *,
+    sign: int = 1,
+    power: float = 0.5,
+    tol: float | None = None,
+    max_rank: int | None = None,
+    method: Any = None,
+    on_failure: str = "raise",
+    rng: Any = None,
+    A: Any = None,
+    A_quarter: Any = None,
+) -> RootUpdate:
+    """Low-rank correction of a matrix root after the low-rank change A + D D^H or A - D D^H.
+
+    With B = A + sign D D^H, returns V and w such that B^p ~ A^p + V diag(w) V^H, without a factorization of B.
+
+    Parameters
+    ----------
+    A_half : matrix, shape (n, n), or vector, or number
+        The positive semidefinite square root of A (for every power).  A vector stands for a diagonal, a number for a
+        multiple of the identity; a dense Hermitian array is decomposed once (`SqrtState` keeps that for more changes);
+        a sparse one is factored with each shift; any object with ``shape``, ``dtype``, ``matmat(X)`` and
+        ``shifted_solve(s, X)``, which returns (A_half + s I)^{-1} X; an earlier result of this function, whose root of
+        B is then the root of A.  Of an object without ``shifted_solve`` only products are used.  None with `A`.
+    D : matrix, shape (n, k)
+        Everything that `svd` takes.  Many columns are first compressed to those that matter.
+    sign : {1, -1}
+        Whether D D^H is added or taken away.
+    power : {0.5, -0.5, 0.25, -0.25}
+        p.  Negative powers need solves with the root; fourth roots a diagonal or dense one, or `A_quarter`.
+    tol : float, optional
+        Backward error allowed, relative to norm(B) (of an inverse root: of B^{-1}) in the spectral norm; by default
+        1e-13, in single precision 1e-5.
+    max_rank : int, optional
+        Largest rank of the correction.
+    method : RootMethod, optional
+        One of ``rnla.ShiftADI()`` (the default where the root can be solved with), ``rnla.KrylovGalerkin()``,
+        ``rnla.KrylovOnA()``, ``rnla.NewtonKleinman()``, ``rnla.DenseEigh()``.
+    on_failure : {"raise", "return"}
+        Whether a missed tolerance or deadline raises or is only told in ``status``.
+    rng : None, int, SeedSequence, Generator, ...
+        What `numpy.random.default_rng` takes; random numbers only estimate norms and replace dependent columns.
+    A : matrix, shape (n, n), optional
+        In place of `A_half`, for `KrylovOnA`: A itself, which is multiplied only.
+    A_quarter : matrix, optional
+        The positive semidefinite fourth root of A, in any of the forms of `A_half`, for fourth roots where `A_half`
+        is neither diagonal nor dense.
+
+    Returns
+    -------
+    RootUpdate
+        Unpacks as ``w, V``; w (r,) real, V (n, r) with orthonormal columns, in the library and on the device of A_half;
+        ``result @ X`` multiplies with B^p, ``result.solve(X)`` with B^{-p}; ``result`` can be the next `A_half`.
+
+    Raises
+    ------
+    InputError, DTypeError, BackendError
+        Arguments that cannot be used; a root that is not Hermitian or not positive semidefinite; a downdate after
+        which B has a negative eigenvalue (the message gives lambda_max(D^H A^{-1} D) - 1), or, for a negative power,
+        is singular to working precision.
+    NonFiniteError
+        NaN or infinity in the root or in D.
+    OperatorError
+        A ``shifted_solve`` that does not solve.
+    ToleranceNotMet
+        `tol` was missed; ``.result`` holds the answer with its certificate.
+    DeadlineReached
+        The deadline passed; ``.result`` holds the answer so far.
+
+    Notes
+    -----
+    Cost of `ShiftADI`: J steps, each one solve and three products of k columns with the root; 16 n k^2 J^2 flops and
+    n k J numbers beside the root.  J is about log(4 hi / lo) log(4 / tol) / pi^2 for a root with its spectrum in
+    [lo, hi]: 12 for a condition of A of 1e2, 19 for 1e4, 30 for 1e8 at the default tolerance.
+
+    Guarantee: A + sign D D^H = S^2 + sign R R^H holds after every step, S the root found, so norm(R)^2 is the backward
+    error; to it are added the rounding of the solves, which is measured, and what the cut to small rank drops.  The
+    k j + 1st singular value of the correction is at most 4 exp(-pi^2 j / log(4 hi / lo)) of the largest
+    [1]_, so that small rank is enough.
+
+    References
+    ----------
+    .. [1] S. Shmueli, P. Drineas and H. Avron, Low-rank updates of matrix square roots, Numerical Linear Algebra with
+       Applications (2023); the bound after B. Beckermann and A. Townsend, SIAM J. Matrix Anal. Appl. 38 (2017).
+
+    Examples
+    --------
+    >>> import numpy as np, rnla
+    >>> h = np.sqrt(np.linspace(1.0, 100.0, 400))
+    >>> D = np.outer(np.ones(400), [1.0, 0.0]) + np.eye(400)[:, :2]
+    >>> result = rnla.sqrtm_update(h, D)
+    >>> x = np.ones(400)
+    >>> bool(np.allclose(result @ (result @ x), h**2 * x + D @ (D.T @ x)))
+    True
+    """
+    key = as_key(rng)
+    change = as_operator(D)
+    request = read_root_request(change.dtype, sign, power, tol, max_rank, method, on_failure)
+    the_plan = planned(look_at(A_half), change.shape[0], change.shape[1], change.dtype, request)
+    return run(A_half, A_quarter, change, request, the_plan, key)
+
+
+def plan(
+    A_half: Any,
+    D: Any,
+    *,
+    sign: int = 1,
+    power: float = 0.5,
+    tol: float | None = None,
+    max_rank: int | None = None,
+    method: Any = None,
+    A: Any = None,
+    A_quarter: Any = None,
+) -> TopicPlan:
+    """What `sqrtm_update` would do with the same arguments, and why; ``rnla.plan(..., problem="sqrtm_update")``.
+
+    Parameters
+    ----------
+    A_half, D, sign, power, tol, max_rank, method, A, A_quarter
+        As `sqrtm_update` takes them.
+
+    Returns
+    -------
+    TopicPlan
+    """
+    change = as_operator(D)
+    request = read_root_request(change.dtype, sign, power, tol, max_rank, method, "raise")
+    return planned(look_at(A_half), change.shape[0], change.shape[1], change.dtype, request)
