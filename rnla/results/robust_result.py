@@ -45,8 +45,8 @@ class HeldOut:
     worse_share : float
         At most this share of all rows (and of all columns) has an error above `worst`, but with the failure
         probability 0.001 for either, whatever the distribution.
-    corrupted : tuple of int
-        Columns among those looked at that are outliers nearly everywhere: L is extrapolated there.
+    corrupted_rows, corrupted_columns : tuple of int
+        Rows (columns) of D that are outliers on nearly all of the held-out columns (rows): L is not known there.
     reasons : tuple of str
         Why the answer is refused; empty where it is not.
     """
@@ -62,7 +62,8 @@ class HeldOut:
     failure_probability: float
     worst: float
     worse_share: float
-    corrupted: tuple[int, ...]
+    corrupted_rows: tuple[int, ...]
+    corrupted_columns: tuple[int, ...]
     reasons: tuple[str, ...]
 
     @property

@@ -8,7 +8,7 @@ S2  B = D - S with S = T_z(D - L); one reading of D gives B V, B^H U and the res
 S3  P_T(B) = U U^H B + B V V^H - U U^H B V V^H at the old U, V, cut to rank r: two QR factorizations of n x r and the
     SVD of a 2 r x 2 r core; its value r + 1 and its first give the next threshold
     z = beta (sigma_{r+1} + decay^t sigma_1).
-S4  Stop at norm(D - L - S)_F <= tol norm(D)_F.
+S4  Stop at norm(D - L - S)_F <= tol norm(L)_F.
 
 Cost: one reading of D and about 6 m n r flops an iteration; memory of O((m + n) r) beside D, but for the start, which
 makes D - S.
@@ -16,7 +16,8 @@ Guarantee: linear convergence on incoherent L and sparse S [cai2019]_; the certi
 
 Differences from the paper and its program: (1) the two SVDs of S1 are randomized, with the same errors; (2) no trimming
 of the factors, which was off in the program too; (3) beta = 1 / (2 (m n)^(1/4)) as in the program, whose text says
-otherwise; (4) entries that were not observed, as outliers, take the value of L.
+otherwise; (4) entries that were not observed, as outliers, take the value of L; (5) the residual is relative to L and
+not to D, which large outliers make large.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from rnla.errors import InputError
 from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.skeletons import stacked_blocks
 from rnla.robust.thresholds import Threshold
-from rnla.robust.whole import WholeState, array_of, cleaned_whole, leading, none, observed_norm, sweep
+from rnla.robust.whole import WholeState, array_of, cleaned_whole, leading, none, observed_norm, relative, sweep
 
 __all__ = ["AccAltProj"]
 
@@ -97,7 +98,7 @@ class AccAltProj:
         old, rank, part = state.factors, problem.rank, self.threshold
         forward, backward, rest, share = sweep(array, old, state.threshold, part.kind, problem.mask)
         problem.reader.count_pass()
-        step = Step(rest / whole if whole > 0 else 0.0, state.threshold, share, float(problem.reader.entries))
+        step = Step(relative(rest, old, whole), state.threshold, share, float(problem.reader.entries))
         told(step, len(state.trace) + 1)
         trace = (*state.trace, step)
         if step.residual <= problem.tol or not math.isfinite(step.residual):

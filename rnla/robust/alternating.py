@@ -6,7 +6,7 @@ S1  z = beta sigma_1(D), S = T_z(D).
 S2  The leading k + 1 triplets of D - S; L is the first k.
 S3  z = beta (sigma_{k+1} + decay^t sigma_k), S = T_z(D - L); entries not observed take the value of L.
 S4  In stages, k = 1, ..., r: k grows by one once beta sigma_{k+1} is below tol / (2 n) sigma_1, or sigma_{k+1} stands
-    still; else with k = r from the start.  Stop at norm(D - L - S)_F <= tol norm(D)_F.
+    still; else with k = r from the start.  Stop at norm(D - L - S)_F <= tol norm(L)_F.
 
 Cost: one randomized SVD of a dense m x n array an iteration; memory of two arrays as large as D.
 Guarantee: [netrapalli2014]_ for incoherent L; the certificate looks at the entries.
@@ -27,7 +27,7 @@ from rnla.checks import check_positive
 from rnla.errors import InputError
 from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.thresholds import Threshold, split
-from rnla.robust.whole import WholeState, array_of, cleaned_whole, leading, none, observed_norm
+from rnla.robust.whole import WholeState, array_of, cleaned_whole, leading, none, observed_norm, relative
 
 __all__ = ["AlternatingProjections"]
 
@@ -103,7 +103,7 @@ class AlternatingProjections:
         clean = xp.where(beyond, model, array)
         del model, beyond
         problem.reader.count_pass()
-        step = Step(rest / whole if whole > 0 else 0.0, state.threshold, share, float(problem.reader.entries))
+        step = Step(relative(rest, old, whole), state.threshold, share, float(problem.reader.entries))
         told(step, len(state.trace) + 1)
         trace, rank = (*state.trace, step), int(old.s.shape[0])
         done = rank >= problem.rank and step.residual <= problem.tol

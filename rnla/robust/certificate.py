@@ -9,10 +9,12 @@ S2  The share of clean entries there must be more than a small number: where nea
 S3  Levels of D - L just under the threshold must be more frequent than just beyond, but for one percent: if L is wrong
     by more than the threshold, its errors pass through the threshold without a step, and the range [z, 2 z) holds
     twice as many as [z / 2, z).
-S4  The error of L on the clean entries, sum |D - L|^2 / sum |L|^2, with rows and columns as the units of sampling, and
+S4  No column may be an outlier in nearly all of its entries on the held-out rows, and no row on the held-out columns:
+    L is unknown there, or wrong.  This looks at every column and every row, at 64 entries of each.
+S5  The error of L on the clean entries, sum |D - L|^2 / sum |L|^2, with rows and columns as the units of sampling, and
     against what was asked.
 
-Interval of S4: with a_i, b_i the two sums of row i over k rows, rho = sum a / sum b has the standard error
+Interval of S5: with a_i, b_i the two sums of row i over k rows, rho = sum a / sum b has the standard error
 sqrt(k var(a - rho b)) / sum b, and the bound is rho + t se with Student's t of k - 1 degrees at 1 - 0.001; the same for
 columns; the larger of the two is reported, at a failure probability of 0.002 (as far as means of k rows are normal).
 Free of assumptions: all of k rows drawn from all rows have errors up to the largest seen, so at most a share
@@ -62,6 +64,8 @@ class _Look:
     under: float  # entries in [z / 2, z)
     beyond: float  # entries in [z, 2 z)
     counted: Array
+    across: Array  # share of outliers on each line across: columns for rows, rows for columns
+    depth: int  # entries that each of these was judged by
 
 
 def look(
@@ -89,7 +93,12 @@ def look(
             xp.where(there, gap, zero) ** 2, xp.where(there, size, zero) ** 2, xp.where(beyond, full, zero), full,
         )
     ]  # fmt: skip
-    return _Look(sums[0], sums[1], sums[2], float(under), float(over), sums[3])
+    # S4: on the lines across.
+    found, there_at_all = (
+        host_values(xp.sum(cast(each, xp.float64), axis=1 - axis)) for each in (xp.where(beyond, full, zero), full)
+    )
+    across = found / np.maximum(there_at_all, 1)
+    return _Look(sums[0], sums[1], sums[2], float(under), float(over), sums[3], across, int(block.shape[1 - axis]))
 
 
 def certify(
@@ -122,7 +131,6 @@ def certify(
     never = not reader.touched(rows, columns)
     left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
     looks: list[_Look] = []
-    corrupted: tuple[int, ...] = ()
     for index, axis in ((columns, 0), (rows, 1)):
         observed = None if mask is None else reader.take(mask, index, 1 - axis)
         if axis == 0:
@@ -133,15 +141,10 @@ def certify(
             model = reader.take(left, index, 0) @ factors.Vh
         seen = look(cast(block, model.dtype), model, threshold, kind, axis, observed)
         looks.append(seen)
-        if axis == 0 and kind == "entries":
-            share = seen.outliers / np.maximum(seen.counted, 1)
-            corrupted = tuple(int(j) for j in index[share > _CORRUPTED])
-    return judged(looks, len(rows), len(columns), never, sampled, tol, corrupted)
+    return judged(looks, len(rows), len(columns), never, sampled, tol, kind)
 
 
-def judged(
-    looks: list[_Look], rows: int, columns: int, never: bool, sampled: float, tol: float, corrupted: tuple[int, ...]
-) -> HeldOut:
+def judged(looks: list[_Look], rows: int, columns: int, never: bool, sampled: float, tol: float, kind: str) -> HeldOut:
     """Return the verdict on what was seen."""
     counted = sum(float(seen.counted.sum()) for seen in looks)
     outliers = sum(float(seen.outliers.sum()) for seen in looks) / max(counted, 1.0)
@@ -163,14 +166,30 @@ def judged(
         reasons.append(
             f"errors go through the threshold without a step ({under:.2%} just under it, {beyond:.2%} just beyond)"
         )
+    bad_rows, bad_columns = (_corrupted(seen, outliers) if kind == "entries" else () for seen in looks)
+    for bad, what in ((bad_columns, "columns"), (bad_rows, "rows")):
+        if bad:
+            reasons.append(
+                f"{len(bad)} {what}, such as {bad[0]}, are outliers in nearly all entries: L is not known there"
+            )
     if not math.sqrt(upper) <= FACTOR * tol:
         reasons.append(f"the error on clean entries may be {math.sqrt(upper):.2g}, over {FACTOR:g} tol")
     error = math.sqrt(rho)
     least = min(rows, columns)
     return HeldOut(
         rows, columns, never, outliers, sampled, spread, error, math.sqrt(upper), 2 * FAILURE, math.sqrt(worst),
-        1 - FAILURE ** (1 / least) if least else 1.0, corrupted, tuple(reasons),
+        1 - FAILURE ** (1 / least) if least else 1.0, bad_rows, bad_columns, tuple(reasons),
     )  # fmt: skip
+
+
+def _corrupted(seen: _Look, share: float) -> tuple[int, ...]:
+    """Return the lines across that are outliers nearly everywhere, and not by chance at the share found (S4)."""
+    from scipy.special import bdtrc
+
+    suspects = np.flatnonzero(seen.across > _CORRUPTED)
+    found = np.floor(seen.across[suspects] * seen.depth + 0.5)
+    chance = bdtrc(found - 1, seen.depth, min(share, 1.0))
+    return tuple(int(each) for each in suspects[chance < FAILURE / max(len(seen.across), 1)])
 
 
 def _ratio(top: Array, bottom: Array) -> tuple[float, float, float]:

@@ -5,7 +5,8 @@ Problem: D = L + S with L of rank r and incoherent and S sparse; find L from O(r
 S1  Draw rows I and columns J (every time, or once), never those that are held out for the certificate.
 S2  Read D on this cross; there S = T_z(D - L) with the L and the threshold z of the moment, and D - S is kept, in one
     reading (`rnla._kernels.thresholding`).
-S3  e = (norm((D - L - S)[I, :]) + norm((D - L - S)[:, J])) / (norm(D[I, :]) + norm(D[:, J])); stop at e <= tol.
+S3  e = (norm((D - L - S)[I, :]) + norm((D - L - S)[:, J])) / (norm((D - S)[I, :]) + norm((D - S)[:, J])); stop at
+    e <= tol.
 S4  The skeleton of D - S of rank r (`rnla.robust.skeletons`): the new L of IRCUR; RieCUR takes its projection on the
     tangent space at the old L, cut to rank r.
 S5  z falls by the factor `decay`, no lower than the least.
@@ -25,7 +26,8 @@ Differences from the papers [hamm2022]_, [cai2021]_, each with what was measured
 (4) rows and columns are drawn without replacement, each time anew by default (with a fixed cross recovery failed from
     40 percent of outliers on);
 (5) the first threshold is the largest modulus on the first cross, where S = 0; RieCUR's own start is not needed;
-(6) `Threshold(least=)` keeps the threshold above noise.
+(6) e is relative to D - S and not to D, which large outliers make large;
+(7) `Threshold(least=)` keeps the threshold above noise.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnla._kernels.thresholding import Tally
-from rnla._xp.linalg import adjoint, cast, zeros
+from rnla._xp.linalg import adjoint, cast, frobenius, zeros
 from rnla._xp.namespace import to_host
 from rnla.checks import check_choice, check_positive
 from rnla.errors import InputError
@@ -227,7 +229,7 @@ def _next(part: Any, problem: Problem, state: CrossState, tangent: bool) -> Cros
 
 
 def _step(rows: Tally, columns: Tally, level: float, r: Any, c: Any, entries: int) -> Step:
-    whole = math.sqrt(rows.squares) + math.sqrt(columns.squares)
+    whole = frobenius(r) + frobenius(c)
     left = math.sqrt(rows.clean) + math.sqrt(columns.clean)
     looked = math.prod(r.shape) + math.prod(c.shape)
     return Step(

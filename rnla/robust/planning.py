@@ -44,7 +44,7 @@ class Asked:
     ----------
     rank : int or None
     tol : float
-    max_iterations : int
+    max_iterations : int or None
     method : RobustMethod
     mask : array of bool or None
     chosen : bool
@@ -54,11 +54,18 @@ class Asked:
 
     rank: int | None
     tol: float
-    max_iterations: int
+    max_iterations: int | None
     method: Any
     mask: Any
     chosen: bool
     reasons: tuple[str, ...]
+
+    @property
+    def limit(self) -> int:
+        """Iterations at most."""
+        if self.max_iterations is not None:
+            return self.max_iterations
+        return max(200, 30 + math.ceil(1.5 * math.log(self.tol) / math.log(getattr(self.method, "decay", 0.7))))
 
 
 def read_asked(
@@ -77,7 +84,7 @@ def read_asked(
         rank = check_rank(rank, reader.shape)
         if rank == 0:
             raise InputError("rank=0 leaves L = 0: ask for rank=1 or more, or leave it out to have it estimated")
-    limit = 200 if max_iterations is None else check_whole("max_iterations", max_iterations, 1)
+    limit = None if max_iterations is None else check_whole("max_iterations", max_iterations, 1)
     accuracy = (1e-4 if eps_of(reader.dtype) > 1e-10 else 1e-7) if tol is None else check_tol(tol, reader.dtype)
     observed = _mask(reader, mask)
     chosen = False
@@ -143,9 +150,14 @@ def _choice(
     return AccAltProj(decay=decay), ("a cross would be half of D or more, so all of it is read", pace)
 
 
-def slower(asked: Asked) -> list[Any]:
+def slower(asked: Asked, in_memory: bool) -> list[Any]:
     """Return the methods to try after the one that was chosen failed: with thresholds that fall more slowly."""
-    return [dataclasses.replace(asked.method, decay=d) for d in _SLOWER if asked.chosen and d > asked.method.decay]
+    if not asked.chosen:
+        return []
+    tried = [dataclasses.replace(asked.method, decay=d) for d in _SLOWER if d > asked.method.decay]
+    if in_memory and not asked.method.reads_all:
+        tried.append(AccAltProj(decay=0.9, threshold=asked.method.threshold))
+    return tried
 
 
 def _mask(reader: Reader, mask: Any) -> Any:
@@ -213,7 +225,7 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
     (m, n), rank, method = reader.shape, asked.rank or 10, asked.method
     item = reader.dtype.itemsize
     decay = getattr(method, "decay", 0.7)
-    count = min(asked.max_iterations, math.ceil(math.log(asked.tol) / math.log(decay)) + 5)
+    count = min(asked.limit, math.ceil(math.log(asked.tol) / math.log(decay)) + 5)
     lines = [("rank", "estimated on a block without its outliers" if asked.rank is None else str(rank))]
     if method.reads_all:
         whole = float(m) * n
@@ -231,7 +243,7 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
         need = memory_bound(m, n, rank, method.samples, item)
         seconds = entries / _RATES["cross"]
         lines.append(("cross", f"{i} rows and {j} columns, {'drawn anew each time' if method.resample else 'fixed'}"))
-    lines.append(("iterations", f"about {count} to a residual of {asked.tol:.0e}, at most {asked.max_iterations}"))
+    lines.append(("iterations", f"about {count} to a residual of {asked.tol:.0e}, at most {asked.limit}"))
     lines.append(("reads", f"about {entries:.2g} entries, {entries / (m * n):.3g} times the matrix"))
     return TopicPlan(
         "robust_pca",

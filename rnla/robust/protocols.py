@@ -39,7 +39,7 @@ class Step(NamedTuple):
     Attributes
     ----------
     residual : float
-        What stays of D - L - S, relative to D, where the method looked.
+        What stays of D - L - S where the method looked, relative to L.
     threshold : float
     outliers : float
         Share of the entries looked at that were outliers.

@@ -6,7 +6,7 @@ of the columns of S, which is called outlier pursuit).
 S1  Y = D / max(norm(D)_2, norm(D)_max / w), mu = 1.25 / norm(D)_2.
 S2  S = shrink(D - L + Y / mu, w / mu): entries (or columns) are made smaller; free where D was not observed.
 S3  L = the singular values of D - S + Y / mu made smaller by 1 / mu, by a full SVD.
-S4  Y += mu (D - L - S), mu *= growth; stop at norm(D - L - S)_F <= tol norm(D)_F.
+S4  Y += mu (D - L - S), mu *= growth; stop at norm(D - L - S)_F <= tol norm(L)_F.
 
 Cost: a full SVD of m x n an iteration; memory of five arrays as large as D.
 Guarantee: exact recovery of incoherent L for w = 1 / sqrt(max(m, n)) [candes2011]_, and of the minimizer as mu grows
@@ -28,7 +28,7 @@ from rnla.checks import check_number, check_positive
 from rnla.errors import InputError
 from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.thresholds import Threshold, column_levels
-from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm
+from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative
 
 __all__ = ["PrincipalComponentPursuit"]
 
@@ -113,13 +113,13 @@ class PrincipalComponentPursuit:
         kept = s[:rank] - 1 / mu
         low = (u[:, :rank] * cast(kept, u.dtype)[None, :]) @ vh[:rank, :]
         rest = array - low - sparse
-        residual = frobenius(rest) / whole if whole > 0 else 0.0
+        factors = Factors(u[:, :rank], kept, vh[:rank, :])
+        residual = relative(frobenius(rest), factors, whole)
         level, share = _level(array - low, sparse, self.threshold.kind, problem.mask)
         problem.reader.count_pass()
         step = Step(residual, level, share, float(problem.reader.entries))
         told(step, len(state.trace) + 1)
         spare = (array, whole, weight, mu * self.growth, dual + mu * rest, low)
-        factors = Factors(u[:, :rank], kept, vh[:rank, :])
         return WholeState(factors, level, (*state.trace, step), none(), none(), spare)
 
 

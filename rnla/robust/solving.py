@@ -4,7 +4,8 @@ S1  Check the request and choose the method (`rnla.robust.planning`); without a 
 S2  Set rows and columns aside that no iteration may sample.
 S3  Iterate the method's step; each is told to the callback, and every one stands in the trace.
 S4  Read what was set aside, and judge L on it (`rnla.robust.certificate`).
-S5  A method that the library chose and that failed is tried again with thresholds that fall more slowly.
+S5  A method that the library chose and that failed is tried again with thresholds that fall more slowly, and last,
+    where D is an array in memory, by accelerated alternating projections.
 
 Equation: D = L + S where D was observed, S = T_z(D - L), rank L = r.
 Guarantee, cost and differences from the papers: in the modules of the methods.
@@ -16,7 +17,6 @@ import contextlib
 import dataclasses
 import math
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +26,7 @@ from rnla._xp.linalg import adjoint, cast, eps_of, host_values
 from rnla._xp.namespace import backend_name, from_host, is_numpy, namespace_of
 from rnla.checks import check_choice
 from rnla.config import config_context, fixed_settings
-from rnla.errors import AccuracyWarning, DeadlineReached, ToleranceNotMet
+from rnla.errors import DeadlineReached, ToleranceNotMet
 from rnla.iterate import Watch, loop, watching
 from rnla.results import ErrorEstimate, Report, Status
 from rnla.results.robust_result import HeldOut, RobustPCAResult
@@ -72,7 +72,7 @@ def robust_pca(
         `RieCUR` and `IRCUR` read a few rows and columns in each iteration; `AccAltProj`,
         `AlternatingProjections` and `PrincipalComponentPursuit` read all of an array in memory.
     tol : float, optional
-        What stays of D - L - S where the method looks, relative to D; by default 1e-7, 1e-4 in single precision.
+        What stays of D - L - S where the method looks, relative to L; by default 1e-7, 1e-4 in single precision.
     sampling : float or {"uniform", "leverage"}, optional
         Rows and columns of a cross, in units of rank * log(n), or how they are drawn.
     threshold : {"entries", "columns"} or Threshold, optional
@@ -80,7 +80,7 @@ def robust_pca(
     mask : array of bool, shape (m, n), optional
         True where D was observed.  Not for the methods that read a cross.
     max_iterations : int, optional
-        At most; 200 by default, for each decay that is tried.
+        At most, for each method that is tried; by default 200, and more where the threshold falls slowly.
     callback : callable, optional
         Told of every iteration; ``event.passes`` counts them, ``event.error`` is the residual.
     on_failure : {"raise", "return"}
@@ -104,11 +104,6 @@ def robust_pca(
         The iteration diverged or ran out, or held-out rows and columns contradict the answer; ``.result`` holds it.
     DeadlineReached
         The deadline passed; ``.result`` holds the answer so far.
-
-    Warns
-    -----
-    AccuracyWarning
-        Columns that are outliers in nearly all of their entries: L is extrapolated there.
 
     Notes
     -----
@@ -147,7 +142,7 @@ def robust_pca(
         asked = read_asked(reader, rank, method, tol, sampling, threshold, mask, max_iterations)
         flops = plan_of(reader, asked).flops
         stack.enter_context(working(reader.xp, reader.dtype, flops, _FAMILIES))
-        watch = stack.enter_context(watching(float(asked.max_iterations)))
+        watch = stack.enter_context(watching(float(asked.limit)))
         result, message = _solve(D, reader, asked, key, watch, started)
     return _settled(result, message, asked, on_failure)
 
@@ -161,7 +156,7 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
         rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), held)
         notes.append(said)
     asked = dataclasses.replace(asked, rank=min(reader.shape) if rank is None else rank)
-    tried = [asked.method, *slower(asked)]
+    tried = [asked.method, *slower(asked, reader.dense is not None)]
     for number, method in enumerate(tried):
         if number:  # what was set aside has been looked at
             reader.begin()
@@ -169,7 +164,7 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
         asked = dataclasses.replace(asked, method=method)
         assert asked.rank is not None
         problem = Problem(
-            reader, asked.rank, asked.tol, asked.max_iterations, key.child("iterations", number), asked.mask, *held
+            reader, asked.rank, asked.tol, asked.limit, key.child("iterations", number), asked.mask, *held
         )
         deadline = watch.deadline
         outcome, message = _iterated(method, problem)
@@ -178,8 +173,7 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
         watch.deadline = deadline
         if status.ok or message or number + 1 == len(tried):
             break
-        then = tried[number + 1]
-        notes.append(f"with decay {method.decay:g}: {status.name.lower()}; tried again with {then.decay:g}")
+        notes.append(f"{method.summary}: {status.name.lower()}; tried again")
     return _built(D, reader, asked, key, outcome, found, status, tuple(notes), started), message
 
 
@@ -281,12 +275,4 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
                 "on_failure='return' gives it back instead",
                 result,
             )
-    if result.held_out is not None and result.held_out.corrupted:
-        shown = ", ".join(map(str, result.held_out.corrupted[:5]))
-        warnings.warn(
-            f"columns such as {shown} are outliers in nearly all entries: L is extrapolated there; "
-            "threshold='columns' takes whole columns for outliers",
-            AccuracyWarning,
-            stacklevel=3,
-        )
     return result

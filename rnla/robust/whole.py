@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels.thresholding import cleaned_products
-from rnla._xp.linalg import adjoint, cast, frobenius
+from rnla._xp.linalg import adjoint, cast, frobenius, host_values
 from rnla._xp.namespace import all_finite, is_numpy, namespace_of, to_host
 from rnla.config import get_config
 from rnla.errors import InputError, NonFiniteError
@@ -17,7 +17,7 @@ from rnla.factorization.svd import svd
 from rnla.robust.protocols import Factors, Problem, Step
 from rnla.robust.thresholds import split
 
-__all__ = ["WholeState", "array_of", "cleaned_whole", "leading", "none", "observed_norm", "sweep"]
+__all__ = ["WholeState", "array_of", "cleaned_whole", "leading", "none", "observed_norm", "relative", "sweep"]
 
 Array = np.ndarray[Any, Any]
 
@@ -73,6 +73,13 @@ def observed_norm(array: Any) -> float:
     m = int(array.shape[0])
     step = max(1, (1 << 20) // max(int(array.shape[1]), 1))
     return math.sqrt(math.fsum(frobenius(array[i : i + step, :]) ** 2 for i in range(0, m, step)))
+
+
+def relative(rest: float, factors: Factors, whole: float) -> float:
+    """Return a residual relative to L, or to D while there is no L."""
+    norm = math.hypot(*host_values(factors.s)) if int(factors.s.shape[0]) else 0.0
+    norm = norm if norm > 0 else whole
+    return rest / norm if norm > 0 else 0.0
 
 
 def leading(array: Any, rank: int, key: Any) -> Factors:
