@@ -30,11 +30,19 @@ from rnla.orth.cholesky_qr import gram
 from rnla.results.report import Status
 from rnla.rng import Key
 
-__all__ = ["GalerkinState", "continued", "correction_of", "galerkin", "projected_root", "require_semidefinite"]
+__all__ = ["GalerkinState", "continued", "correction_of", "ProjectedRoot", "galerkin", "projected_root"]
 
 _BLOCK = 8  # directions added at most in a step
 _STEPS = 100
 _ROUNDING = 8  # eps norm(S)^2, of the closed form
+
+
+class ProjectedRoot(NamedTuple):
+    """The root T + Y of T^2 + M, with its eigenvalues and eigenvectors."""
+
+    Y: Small
+    theta: Small
+    vectors: Small
 
 
 class GalerkinState(NamedTuple):
@@ -42,7 +50,7 @@ class GalerkinState(NamedTuple):
 
     projection: Projection
     M: Small
-    Y: Small
+    root: ProjectedRoot
     history: tuple[float, ...]
     shifts: tuple[float, ...]
     directions: Small  # coordinates y of the leading residuals (I - Q Q^H) H Q y
@@ -50,30 +58,31 @@ class GalerkinState(NamedTuple):
     solves: int
 
 
-def projected_root(T: Small, M: Small) -> tuple[Small, float]:
-    """Return (T^2 + M)^{1/2} - T and the smallest eigenvalue of T^2 + M.
+def projected_root(T: Small, M: Small) -> ProjectedRoot:
+    """Return the root of T^2 + M.
+
+    Raises
+    ------
+    InputError
+        T^2 + M has a negative eigenvalue beyond rounding; so has H^2 + C, which it is a projection of.
 
     Examples
     --------
     >>> import numpy as np
-    >>> Y, least = projected_root(np.eye(1), np.array([[3.0]]))
-    >>> round(float(Y[0, 0]), 12), round(least, 12)
-    (1.0, 4.0)
+    >>> projected_root(np.eye(1), np.array([[3.0]])).Y.round(12).tolist()
+    [[1.0]]
     """
-    squared = T @ T + M
+    squared = T @ T
+    scale = max(float(np.abs(x).sum(axis=1).max(initial=0.0)) for x in (squared, M))
+    squared = squared + M
     values, vectors = np.linalg.eigh((squared + squared.conj().T) / 2)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.conj().T
-    return root - T, float(values[0])
-
-
-def require_semidefinite(least: float, T: Small, M: Small) -> None:
-    """Raise where the smallest eigenvalue of T^2 + M, which is not below that of H^2 + C, is negative."""
-    scale = max(float(np.linalg.norm(T, 2)) ** 2, float(np.linalg.norm(M, 2)))
-    if least < -1e3 * np.finfo(np.float64).eps * scale:
+    if values[0] < -1e3 * np.finfo(np.float64).eps * scale:
         raise InputError(
-            f"the downdate is not possible: A - D D^H has an eigenvalue of {least:.3g} or less, and so no root; take "
-            "less away, or pass sign=+1 if D is to be added"
+            f"the downdate is not possible: A - D D^H has an eigenvalue of {values[0]:.3g} or less, and so no root; "
+            "take less away, or pass sign=+1 if D is to be added"
         )
+    theta = np.sqrt(np.maximum(values, 0.0))
+    return ProjectedRoot((vectors * theta) @ vectors.conj().T - T, theta, vectors)
 
 
 def galerkin(
@@ -106,52 +115,48 @@ def galerkin(
         s = _shift(now)
         block = solve(s, now.projection.remainder(now.directions))
         wider, _ = grown(now.projection, block, key.child(now.steps))
-        return _looked_at(now, wider, target, s, block.shape[1])
+        return _looked_at(now, wider, now.M, target, s, int(block.shape[1]))
 
     def finished(now: GalerkinState) -> bool:
         return now.history[-1] <= target or now.steps >= steps or now.projection.whole
 
-    empty = np.zeros((0, 0))
-    start = _looked_at(GalerkinState(projection, M, empty, (), (), empty, -1, 0), projection, target, None, 0)
-    return loop(start, step, finished)
+    return loop(_looked_at(None, projection, M, target, None, 0), step, finished)
 
 
 def _looked_at(
-    before: GalerkinState, projection: Projection, target: float, s: float | None, solved: int
+    before: GalerkinState | None, projection: Projection, M: Small, target: float, s: float | None, solved: int
 ) -> GalerkinState:
-    size, had = projection.size, len(before.M)
-    M = np.zeros((size, size), dtype=np.result_type(before.M.dtype, projection.T.dtype))
-    M[:had, :had] = before.M
-    Y, least = projected_root(projection.T, M)  # S1
-    require_semidefinite(least, projection.T, M)
+    size, had = projection.size, len(M)
+    wide = np.zeros((size, size), dtype=np.result_type(M.dtype, projection.T.dtype))
+    wide[:had, :had] = M
+    root = projected_root(projection.T, wide)  # S1
     residual, directions = 0.0, np.zeros((size, 0))
     if not projection.whole:
-        squares, mix = np.linalg.eigh(to_host(gram(projection.remainder(Y))))  # S2
+        squares, mix = np.linalg.eigh(to_host(gram(projection.remainder(root.Y))))  # S2
         sizes = np.sqrt(np.maximum(squares[::-1], 0.0))
         residual = float(sizes[0])
         count = max(1, min(_BLOCK, int(np.count_nonzero(sizes > target / 4))))
-        directions = (Y @ mix)[:, ::-1][:, :count] / np.maximum(sizes[:count], np.finfo(float).tiny)
-    shifts = before.shifts if s is None else (*before.shifts, s)
+        directions = (root.Y @ mix[:, ::-1][:, :count]) / np.maximum(sizes[:count], np.finfo(float).tiny)
+    if before is None or s is None:
+        return GalerkinState(projection, wide, root, (residual,), (), directions, 0, solved)
     return GalerkinState(
-        projection, M, Y, (*before.history, residual), shifts, directions, before.steps + 1, before.solves + solved
+        projection, wide, root, (*before.history, residual), (*before.shifts, s), directions, before.steps + 1,
+        before.solves + solved,
     )  # fmt: skip
 
 
 def _shift(now: GalerkinState) -> float:
     """Return the eigenvalue of the projected root that the coordinates of the residual hold most of (S3)."""
-    S = now.projection.T + now.Y
-    theta, v = np.linalg.eigh((S + S.conj().T) / 2)
-    theta = np.maximum(np.abs(theta), np.finfo(float).eps * float(np.abs(theta).max()))
-    held = (np.abs(v.conj().T @ now.directions) ** 2).sum(axis=1)
+    theta = np.maximum(now.root.theta, np.finfo(float).eps * now.root.theta[-1])
+    held = (np.abs(now.root.vectors.conj().T @ now.directions) ** 2).sum(axis=1)
     return float(theta[np.argmax(held / theta)])
 
 
 def correction_of(state: GalerkinState, target: float, late: bool = False) -> Correction:
     """Return the correction that a projection has come to."""
-    values, vectors = np.linalg.eigh(state.Y)
+    values, vectors = np.linalg.eigh(state.root.Y)
     order = np.argsort(-np.abs(values), kind="stable")
-    S = state.projection.T + state.Y
-    slack = _ROUNDING * eps_of(np.float64) * float(np.linalg.norm(S, 2)) ** 2
+    slack = _ROUNDING * eps_of(np.float64) * float(state.root.theta[-1]) ** 2
     met = state.history[-1] <= target
     status = Status.MET if met else Status.DEADLINE if late else Status.ITERATIONS
     return Correction(

@@ -32,7 +32,7 @@ from rnla._xp.namespace import to_host
 from rnla.checks import check_whole
 from rnla.errors import DeadlineReached
 from rnla.iterate import loop, tick
-from rnla.matfun.galerkin import projected_root, require_semidefinite
+from rnla.matfun.galerkin import projected_root
 from rnla.matfun.panels import Small
 from rnla.matfun.projection import Projection, begun, grown
 from rnla.matfun.protocols import Correction, RootProblem
@@ -122,8 +122,7 @@ class KrylovGalerkin:
         projection = now.projection
         d = np.concatenate([now.d, np.zeros((projection.size - len(now.d), now.d.shape[1]), dtype=now.d.dtype)])
         M = problem.sign * (d @ d.conj().T)
-        Y, least = projected_root(projection.T, M)  # S2
-        require_semidefinite(least, projection.T, M)
+        Y = projected_root(projection.T, M).Y  # S2
         if projection.whole:
             return now._replace(Y=Y, history=(*now.history, 0.0), exact=True)
         rest = projection.outside()

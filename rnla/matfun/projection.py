@@ -19,14 +19,14 @@ import numpy as np
 from rnla._xp.linalg import frobenius
 from rnla.matfun.panels import Small, inner, small_dtype, times
 from rnla.matfun.roots import Root
-from rnla.orth import RandCholeskyQR
+from rnla.orth import CholeskyQR2
 from rnla.orth.extend import orthonormalize_against
 from rnla.rangefinder.growing import appended, with_room
 from rnla.rng import Key
 
 __all__ = ["Projection", "begun", "grown", "on_basis", "padded"]
 
-_ORTH = RandCholeskyQR()
+_ORTH = CholeskyQR2()
 _ROOM = 16  # blocks
 
 

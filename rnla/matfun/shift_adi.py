@@ -54,6 +54,7 @@ class ADIState(NamedTuple):
     projection: Projection
     Z: Small  # S = H + sign Z Z^H
     R: Small
+    residual: Any  # Q R, a panel
     recent: tuple[Small, ...]
     shifts: tuple[float, ...]
     history: tuple[float, ...]
@@ -106,7 +107,7 @@ class ShiftADI:
         planned = self._planned(problem)
         if state is None:
             projection, d = begun(problem.root, problem.panel, problem.key.child("basis"))
-            state = ADIState(projection, d[:, :0], d, (), (), (_square(d),), 0.0, 0)
+            state = ADIState(projection, d[:, :0], d, problem.panel, (), (), (_square(d),), 0.0, 0)
 
         def step(now: ADIState) -> ADIState:
             tick()
@@ -160,7 +161,7 @@ class ShiftADI:
             s = planned[done % len(planned)]
         else:
             s = adaptive_shift(before.T + sign * (now.Z @ now.Z.conj().T), now.R, list(now.recent), sign)  # S2
-        solved = problem.root.shifted_solve(s, times(before.Q, now.R))
+        solved = problem.root.shifted_solve(s, now.residual)
         projection, _ = grown(before, solved, problem.key.child("basis", done + 1))
         Z, R = padded(now.Z, projection.size), padded(now.R, projection.size)
         shifted = projection.T + sign * (Z @ Z.conj().T)
@@ -173,23 +174,25 @@ class ShiftADI:
             return now._replace(stuck=True)  # of a downdate alone
         z = np.linalg.solve(lower, y.conj().T).conj().T
         half = np.linalg.solve(lower.conj().T, z.conj().T).conj().T  # y Y^{-1}
-        slack = now.slack
+        slack, k = now.slack, R.shape[1]
+        R = R - math.sqrt(2 * s) * half
+        panels = times(projection.Q, np.concatenate([y, projection.T @ y, R], axis=1))  # one reading of Q
         if not projection.whole:
-            left = frobenius(projection.remainder(y))
-            slack += 2 * left * float(np.linalg.norm(half, 2))
+            left = frobenius(problem.root.matmat(panels[:, :k]) - panels[:, k : 2 * k])
+            slack += 2 * left * math.sqrt(_square(half))
             size = float(np.linalg.norm(shifted)) * float(np.linalg.norm(y))
             if left > math.sqrt(eps_of(projection.Q.dtype)) * size:
                 raise OperatorError(
                     f"shifted_solve({s:.3g}, X) of the root does not solve (H + s I) Y = X: {left:.1e} is left, where "
                     f" H Y has norm {size:.1e}; it must give the inverse of H + s I times X"
                 )
-        R = R - math.sqrt(2 * s) * half
         recent = tuple(padded(x, projection.size) for x in (*now.recent, y)[-self.recent :]) if self.recent else ()
         return ADIState(
-            projection, np.concatenate([Z, z], axis=1), R, recent, (*now.shifts, s), (*now.history, _square(R)), slack,
-            now.solves + R.shape[1],
+            projection, np.concatenate([Z, z], axis=1), R, panels[:, 2 * k :], recent, (*now.shifts, s),
+            (*now.history, _square(R)), slack, now.solves + k,
         )  # fmt: skip
 
 
-def _square(R: Small) -> float:
-    return float(np.linalg.norm(R, 2)) ** 2
+def _square(x: Small) -> float:
+    """Return the square of the spectral norm of a few columns."""
+    return max(0.0, float(np.linalg.eigvalsh(x.conj().T @ x)[-1]))
