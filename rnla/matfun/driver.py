@@ -87,16 +87,20 @@ def inverse_of(root: Root) -> Root:
 
 
 def _first(root: Root, change: Change, sign: int, request: RootRequest, method: Any, mu: float, key: Key) -> Stage:
-    share = request.tol / request.stages
     last = request.max_rank if request.stages == 1 else None
-    return stage_of(root, change, sign, lambda norm: share * norm, method.correct, last, mu, key.child("first"))
+
+    def allowed(norm: float) -> float:
+        return min(request.tol * norm, request.of_change * change.norm) / request.stages
+
+    return stage_of(root, change, sign, allowed, method.correct, last, mu, key.child("first"))
 
 
 def _second(root: Root, first: Stage, sign: int, request: RootRequest, mu: float, key: Key) -> Stage:
     """Return the root of the root of the first stage, on its basis; the error e counts as (2 norm(S) + e) e."""
     sizes = np.sqrt(np.abs(first.w))
     top = float(sizes.max(initial=0.0)) ** 2
-    allowed = droppable(math.sqrt(first.upper + first.error), request.tol * first.lower / 2)
+    limit = min(request.tol * first.lower, request.of_change * first.change) / 2
+    allowed = droppable(math.sqrt(first.upper + first.error), limit)
     mu = 1 - math.sqrt(max(0.0, 1 - mu))  # B^{1/2} >= (1 - mu)^{1/2} A^{1/2}
     found = first.found
 
@@ -146,10 +150,10 @@ def _assembled(
         residual_upper=error, cut="sum", of=of,
     )  # fmt: skip
     status = next((stage.status for stage in stages if not stage.status.ok), Status.MET)
-    if status is Status.MET and not relative <= request.tol:
+    if relative <= request.tol and status is not Status.DEADLINE:
+        status = Status.MET  # whatever finer aim the steps had
+    elif status is Status.MET:
         status = Status.NOT_CERTIFIED
-    elif status is Status.RANK_CAP and relative <= request.tol:
-        status = Status.MET
     products = sum(one.products + one.solves for one in found) + sum(stage.products for stage in stages)
     solves = sum(one.solves for one in found)
     notes = [note] if note else []

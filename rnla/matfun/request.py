@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ class RootRequest:
     sign : int
     power : float
     tol : float
+    of_change : float
+        What the error may be relative to norm(D D^H), where rounding allows: a small change is not lost in a tolerance
+        relative to norm(B) that nobody gave; inf where one was given.
     max_rank : int or None
     method : RootMethod or None
     on_failure : str
@@ -34,6 +38,7 @@ class RootRequest:
     sign: int
     power: float
     tol: float
+    of_change: float
     max_rank: int | None
     method: Any
     on_failure: str
@@ -58,7 +63,7 @@ def read_root_request(
             f"method={method!r} is not a method for roots: pass one such as rnla.ShiftADI() or "
             "rnla.KrylovGalerkin(), with its parentheses"
         )
-    reached = 1e-5 if eps_of(dtype) > 1e-10 else 1e-13
-    allowed = reached if tol is None else check_tol(tol, dtype)
+    usual, of_change = (1e-5, 1e-3) if eps_of(dtype) > 1e-10 else (1e-13, 1e-8)
+    allowed, of_change = (usual, of_change) if tol is None else (check_tol(tol, dtype), math.inf)
     rank = None if max_rank is None else check_whole("max_rank", max_rank, 0)
-    return RootRequest(int(sign), float(power), allowed, rank, method, str(on_failure))
+    return RootRequest(int(sign), float(power), allowed, of_change, rank, method, str(on_failure))

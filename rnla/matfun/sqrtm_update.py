@@ -70,7 +70,8 @@ def sqrtm_update(
         p.  Negative powers need solves with the root; fourth roots a diagonal or dense one, or `A_quarter`.
     tol : float, optional
         Backward error allowed, relative to norm(B) (of an inverse root: of B^{-1}) in the spectral norm; by default
-        1e-13, in single precision 1e-5.
+        1e-13, in single precision 1e-5, and where rounding allows 1e-8 (1e-3) of norm(D D^H), so that a change that is
+        small beside A is resolved too.
     max_rank : int, optional
         Largest rank of the correction.
     method : RootMethod, optional

@@ -19,6 +19,7 @@ from benchmarks import (
     mixed_precision,
     orthonormalize,
     page,
+    roots,
     selection,
     sketching,
     sparse,
@@ -179,3 +180,14 @@ def test_symmetric(tmp_path: Path) -> None:
     rows = run(symmetric, tmp_path)["rows"]
     assert rows["symmetry and norm"]["ratio"] == 1
     assert all(row["seconds"] > 0 for row in rows.values())
+
+
+def test_roots(tmp_path: Path) -> None:
+    """Every contender is right, the claimed error is above the true one and below what was asked."""
+    found = run(roots, tmp_path)
+    assert all(row["error"] is None or row["error"] < 1e-9 for row in found["update"]["rows"].values())
+    for row in found["error"]:
+        bar = 1e-13 if row["dtype"] == "float64" else 1e-5
+        assert row["backward"] <= row["claimed"] <= bar
+        assert row["forward"] <= row["forward_bound"] + 1e-10  # what eigh does to the reference at condition 1e8
+    assert [row["steps"] <= 25 for row in found["scaling"]["rows"]] == [True] * 3
