@@ -19,14 +19,15 @@ import numpy as np
 from rnla._xp.linalg import frobenius
 from rnla.matfun.panels import Small, inner, small_dtype, times
 from rnla.matfun.roots import Root
-from rnla.orth import CholeskyQR2
+from rnla.orth import CholeskyQR2, HouseholderQR
+from rnla.orth.protocols import Orthonormalizer
 from rnla.orth.extend import orthonormalize_against
 from rnla.rangefinder.growing import appended, with_room
 from rnla.rng import Key
 
 __all__ = ["Projection", "begun", "grown", "on_basis", "padded"]
 
-_ORTH = CholeskyQR2()
+_SMALL = 1 << 14  # entries of a panel up to which reflections in cache take a third of the time of two Gram matrices
 _ROOM = 16  # blocks
 
 
@@ -75,9 +76,13 @@ class Projection:
         return image - times(self.Q, self.T @ y)
 
 
+def _orth_for(panel: Any) -> Orthonormalizer:
+    return HouseholderQR() if panel.shape[0] * panel.shape[1] <= _SMALL else CholeskyQR2()
+
+
 def begun(root: Root, panel: Any, key: Key, *, keep_images: bool = False) -> tuple[Projection, Small]:
     """Return the projection on the range of a panel, and the coordinates of the panel in it (S1)."""
-    q = orthonormalize_against(None, panel, _ORTH, key)
+    q = orthonormalize_against(None, panel, _orth_for(panel), key)
     d = inner(q, panel)
     nothing = q[:, :0]
     empty = Projection(
@@ -100,7 +105,7 @@ def grown(projection: Projection, block: Any, key: Key) -> tuple[Projection, flo
     if block.shape[1] == 0:
         return projection, 0.0
     size = frobenius(block)
-    return _with(projection, orthonormalize_against(projection.Q, block, _ORTH, key)), size
+    return _with(projection, orthonormalize_against(projection.Q, block, _orth_for(block), key)), size
 
 
 def padded(c: Small, size: int) -> Small:
