@@ -20,8 +20,8 @@ from rnla._xp.linalg import frobenius
 from rnla.matfun.panels import Small, inner, small_dtype, times
 from rnla.matfun.roots import Root
 from rnla.orth import CholeskyQR2, HouseholderQR
-from rnla.orth.protocols import Orthonormalizer
 from rnla.orth.extend import orthonormalize_against
+from rnla.orth.protocols import Orthonormalizer
 from rnla.rangefinder.growing import appended, with_room
 from rnla.rng import Key
 
