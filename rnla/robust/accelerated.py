@@ -110,10 +110,10 @@ class AccAltProj:
 
 
 def _beta(beta: float | None, m: int, n: int, kind: str) -> float:
-    """Return beta; the root mean square of a column is sqrt(n) smaller than its share of a singular value at most."""
+    """Return beta; the root mean square of a column is sqrt(m) smaller than its share of a singular value at most."""
     if beta is not None:
         return beta
-    return 1 / (2 * (m * n) ** 0.25) if kind == "entries" else 1 / math.sqrt(m)
+    return 1 / (2 * (m * n) ** 0.25) if kind == "entries" else 1 / (2 * math.sqrt(m))
 
 
 def _projected(old: Factors, forward: Any, backward: Any) -> tuple[Factors, Any]:

@@ -80,7 +80,7 @@ class AlternatingProjections:
         array = array_of(problem)
         m, n = problem.reader.shape
         part, key = self.threshold, problem.key.child("start")
-        beta = self.beta or (1 / (2 * (m * n) ** 0.25) if part.kind == "entries" else 1 / math.sqrt(m))
+        beta = self.beta or (1 / (2 * (m * n) ** 0.25) if part.kind == "entries" else 1 / (2 * math.sqrt(m)))
         rank = 1 if self.stages else problem.rank
         first = float(host_values(leading(array, 1, key.child("norm")).s)[0])
         level = part.at(beta * first if part.start is None else part.start)
@@ -97,7 +97,8 @@ class AlternatingProjections:
         part, old, xp = self.threshold, state.factors, namespace_of(state.spare[0])
         model = (old.U * cast(old.s, old.U.dtype)[None, :]) @ old.Vh
         beyond, _ = split(array, model, state.threshold, part.kind, problem.mask)
-        share = int(xp.count_nonzero(beyond)) / max(math.prod(array.shape), 1)
+        size = math.prod(array.shape) if problem.mask is None else int(xp.count_nonzero(problem.mask))
+        share = int(xp.count_nonzero(beyond)) / max(size, 1)
         beyond = beyond if problem.mask is None else beyond | ~problem.mask
         rest = frobenius(xp.where(beyond, xp.zeros_like(array), array - model))
         clean = xp.where(beyond, model, array)

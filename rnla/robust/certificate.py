@@ -21,7 +21,8 @@ Free of assumptions: all of k rows drawn from all rows have errors up to the lar
 1 - 0.001^(1/k) of them is worse, but with probability 0.001.  The rows are uniform among those never sampled, whatever
 the iterations did, because they were set aside before, by a key of their own.
 
-Not seen: an error of L that sits in outliers only, and one that sits in so few rows that none of them is drawn.
+Not seen: an error of L on few entries, which then pass for outliers (two of 700 columns wrong on a twentieth of their
+rows were missed, on an L that so few rows carry), and one in so few rows that none of them is drawn.
 """
 
 from __future__ import annotations

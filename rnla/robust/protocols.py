@@ -23,6 +23,7 @@ TOO_MANY = 0.97
 _STILL = 30
 """Iterations over which the residual must fall."""
 _GROWN = 1e3
+_FIRST = 10  # iterations that may call nearly everything an outlier
 
 
 class Factors(NamedTuple):
@@ -138,7 +139,7 @@ def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int) -> Status 
     last = trace[-1]
     if not math.isfinite(last.residual) or last.residual > _GROWN:
         return Status.DIVERGED
-    if len(trace) > 1 and last.outliers > TOO_MANY:
+    if len(trace) > _FIRST and min(step.outliers for step in trace[-_FIRST:]) > TOO_MANY:
         return Status.DIVERGED
     if len(trace) > 1 and last.residual <= tol:
         return Status.MET

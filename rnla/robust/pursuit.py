@@ -3,7 +3,8 @@
 Problem: minimize norm(L)_* + w norm(S)_1 with L + S = D where D was observed (for whole columns: the sum of the norms
 of the columns of S, which is called outlier pursuit).
 
-S1  Y = D / max(norm(D)_2, norm(D)_max / w), mu = 1.25 / norm(D)_2.
+S1  Y = D / max(norm(D)_2, norm(D)_max / w), for columns with their largest norm in place of norm(D)_max;
+    mu = 1.25 / norm(D)_2.
 S2  S = shrink(D - L + Y / mu, w / mu): entries (or columns) are made smaller; free where D was not observed.
 S3  L = the singular values of D - S + Y / mu made smaller by 1 / mu, by a full SVD.
 S4  Y += mu (D - L - S), mu *= growth; stop at norm(D - L - S)_F <= tol norm(L)_F.
@@ -12,7 +13,9 @@ Cost: a full SVD of m x n an iteration; memory of five arrays as large as D.
 Guarantee: exact recovery of incoherent L for w = 1 / sqrt(max(m, n)) [candes2011]_, and of the minimizer as mu grows
 slowly [lin2010]_.
 Differences: (1) S as it is returned is D - L from the level on that separates the support of the S of S2, so that it is
-made on demand as for the other methods; (2) the rank of L is the number of values that S3 left.
+made on demand as for the other methods; (2) the rank of L is the number of values that S3 left; (3) w = 0.4 for columns
+recovered L with a tenth of the columns corrupted at n = 120 and 250, where 3 / (7 sqrt(n / 10)) of outlier pursuit
+[xu2012]_ gave errors of 0.3.
 When: the rank is not known and D is small; it is the slowest method by far.
 """
 
@@ -42,7 +45,7 @@ class PrincipalComponentPursuit:
     Parameters
     ----------
     weight : float, optional
-        w; by default 1 / sqrt(max(m, n)) for entries, 3 / (7 sqrt(n / 10)) for columns (a tenth of them corrupted).
+        w; by default 1 / sqrt(max(m, n)) for entries, 0.4 for columns.
     growth : float
         What the penalty is multiplied with in each iteration; nearer to 1 is slower and surer.
     threshold : Threshold
@@ -81,13 +84,14 @@ class PrincipalComponentPursuit:
         m, n = problem.reader.shape
         weight = self.weight
         if weight is None:
-            weight = 1 / math.sqrt(max(m, n)) if self.threshold.kind == "entries" else 3 / (7 * math.sqrt(n / 10))
+            weight = 1 / math.sqrt(max(m, n)) if self.threshold.kind == "entries" else 0.4
         top = float(host_values(leading(array, 1, problem.key.child("norm")).s)[0])
         problem.reader.count_pass()
         step = Step(1.0, math.inf, 0.0, float(problem.reader.entries))
         told(step, 1)
         none_yet = Factors(zeros((m, 0), array), host_like(array), zeros((0, n), array))
-        scale = max(top, max_abs(array) / weight)
+        largest = max_abs(array) if self.threshold.kind == "entries" else _longest(array)
+        scale = max(top, largest / weight)
         dual = array / scale if scale > 0 else array
         spare = (
             array,
@@ -121,6 +125,12 @@ class PrincipalComponentPursuit:
         told(step, len(state.trace) + 1)
         spare = (array, whole, weight, mu * self.growth, dual + mu * rest, low)
         return WholeState(factors, level, (*state.trace, step), none(), none(), spare)
+
+
+def _longest(x: Any) -> float:
+    """Return the largest norm of a column."""
+    xp = namespace_of(x)
+    return float(xp.max(xp.sqrt(xp.sum(xp.abs(x) ** 2, axis=0))))
 
 
 def host_like(array: Any) -> Any:

@@ -77,10 +77,7 @@ def rank_of_low_part(
             f"the rank cannot be told from a {block.shape[0]} x {block.shape[1]} block of D ({found.rank} values of "
             "its low-rank part count): there are too many outliers, or the rank is too large; pass rank="
         )
-    return (
-        found.rank,
-        f"rank {found.rank} estimated on a {block.shape[0]} x {block.shape[1]} block without its outliers",
-    )
+    return found.rank, f"rank {found.rank}, estimated on a block of {block.shape[0]} x {block.shape[1]} entries"
 
 
 def ended(state: Any, problem: Problem) -> Status | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from rnla._kernels.thresholding import cleaned_products
 from rnla._xp.linalg import adjoint, cast, frobenius, host_values
 from rnla._xp.namespace import all_finite, is_numpy, namespace_of, to_host
 from rnla.config import get_config
-from rnla.errors import InputError, NonFiniteError
+from rnla.errors import InputError, NonFiniteError, RankWarning
 from rnla.factorization.svd import svd
 from rnla.robust.protocols import Factors, Problem, Step
 from rnla.robust.thresholds import split
@@ -72,7 +73,7 @@ def observed_norm(array: Any) -> float:
     """Return the Frobenius norm, of panels of rows so that no copy is as large as D."""
     m = int(array.shape[0])
     step = max(1, (1 << 20) // max(int(array.shape[1]), 1))
-    return math.sqrt(math.fsum(frobenius(array[i : i + step, :]) ** 2 for i in range(0, m, step)))
+    return math.sqrt(math.fsum(frobenius(array[i : min(i + step, m), :]) ** 2 for i in range(0, m, step)))
 
 
 def relative(rest: float, factors: Factors, whole: float) -> float:
@@ -83,8 +84,10 @@ def relative(rest: float, factors: Factors, whole: float) -> float:
 
 
 def leading(array: Any, rank: int, key: Any) -> Factors:
-    """Return the leading triplets by the randomized SVD."""
-    return Factors(*svd(array, min(rank, *array.shape), rng=key, on_failure="return"))
+    """Return the leading triplets by the randomized SVD; that there may be fewer is nothing to warn of here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankWarning)
+        return Factors(*svd(array, min(rank, *array.shape), rng=key, on_failure="return"))
 
 
 def cleaned_whole(array: Any, factors: Factors | None, threshold: float, kind: str, mask: Any) -> Any:
