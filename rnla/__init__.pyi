@@ -42,6 +42,12 @@ from rnla.factorization.spectrum import spectrum as spectrum
 from rnla.factorization.svd import plan as plan
 from rnla.factorization.svd import svd as svd
 from rnla.factorization.svdvals import svdvals as svdvals
+from rnla.matfun import DenseEigh as DenseEigh
+from rnla.matfun import KrylovGalerkin as KrylovGalerkin
+from rnla.matfun import KrylovOnA as KrylovOnA
+from rnla.matfun import NewtonKleinman as NewtonKleinman
+from rnla.matfun import ShiftADI as ShiftADI
+from rnla.matfun import sqrtm_update as sqrtm_update
 from rnla.operators.kernel import GaussianKernel as GaussianKernel
 from rnla.operators.kernel import LaplaceKernel as LaplaceKernel
 from rnla.operators.kernel import MaternKernel as MaternKernel
@@ -72,6 +78,7 @@ from rnla.results import LUResult as LUResult
 from rnla.results import PCAResult as PCAResult
 from rnla.results import QRResult as QRResult
 from rnla.results import RobustPCAResult as RobustPCAResult
+from rnla.results import RootUpdate as RootUpdate
 from rnla.results import RowID as RowID
 from rnla.results import SingularValues as SingularValues
 from rnla.results import Status as Status
@@ -134,6 +141,7 @@ __all__ = [
     "CountSketch",
     "DTypeError",
     "DeadlineReached",
+    "DenseEigh",
     "EighResult",
     "FullSVD",
     "Gaussian",
@@ -149,10 +157,13 @@ __all__ = [
     "InputError",
     "IntegrityError",
     "KhatriRao",
+    "KrylovGalerkin",
+    "KrylovOnA",
     "LUResult",
     "LaplaceKernel",
     "LeverageScores",
     "MaternKernel",
+    "NewtonKleinman",
     "NonFiniteError",
     "NormEstimate",
     "NystromSketch",
@@ -174,10 +185,12 @@ __all__ = [
     "RnlaWarning",
     "RobustBlockPivoting",
     "RobustPCAResult",
+    "RootUpdate",
     "RowID",
     "RowSampling",
     "SRTT",
     "SVDResult",
+    "ShiftADI",
     "SingularValues",
     "SketchedRange",
     "SketchySVD",
@@ -216,12 +229,9 @@ __all__ = [
     "single_pass_eigh",
     "single_pass_svd",
     "spectrum",
+    "sqrtm_update",
     "stream",
     "svd",
     "svd_by_row_extraction",
     "svdvals",
 ]
-from rnla.matfun import KrylovGalerkin as KrylovGalerkin
-from rnla.matfun import ShiftADI as ShiftADI
-from rnla.matfun import sqrtm_update as sqrtm_update
-from rnla.results import RootUpdate as RootUpdate

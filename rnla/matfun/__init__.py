@@ -4,14 +4,29 @@
 """
 
 from rnla.matfun.closed_form import ClosedForm
+from rnla.matfun.dense_eigh import DenseEigh
 from rnla.matfun.krylov_galerkin import KrylovGalerkin
+from rnla.matfun.krylov_on_a import KrylovOnA
+from rnla.matfun.newton_kleinman import NewtonKleinman
 from rnla.matfun.shift_adi import ShiftADI
 from rnla.matfun.sqrtm_update import sqrtm_update
 
-__all__ = ["ROOT_METHODS", "ClosedForm", "KrylovGalerkin", "ShiftADI", "sqrtm_update"]
+__all__ = [
+    "ROOT_METHODS",
+    "ClosedForm",
+    "DenseEigh",
+    "KrylovGalerkin",
+    "KrylovOnA",
+    "NewtonKleinman",
+    "ShiftADI",
+    "sqrtm_update",
+]
 
-ROOT_METHODS: dict[str, type[ShiftADI | KrylovGalerkin | ClosedForm]] = {
+ROOT_METHODS: dict[str, type[ShiftADI | KrylovGalerkin | KrylovOnA | ClosedForm | NewtonKleinman | DenseEigh]] = {
     "shift_adi": ShiftADI,
     "krylov_galerkin": KrylovGalerkin,
+    "krylov_on_a": KrylovOnA,
     "closed_form": ClosedForm,
+    "newton_kleinman": NewtonKleinman,
+    "dense_eigh": DenseEigh,
 }

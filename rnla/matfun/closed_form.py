@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla.errors import InputError
 from rnla.matfun.panels import inner
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.orth import RandCholeskyQR
@@ -37,6 +38,11 @@ class ClosedForm:
     def correct(self, problem: RootProblem, state: Any = None) -> Correction:
         """Return the correction; the root must be a multiple of the identity."""
         c, sign = problem.root.upper, problem.sign
+        if problem.root.lower != c:
+            raise InputError(
+                f"ClosedForm is for a multiple of the identity; this root, {problem.root.kind}, has eigenvalues from "
+                f"{problem.root.lower:.3g} to {c:.3g}: take rnla.ShiftADI()"
+            )
         q, _ = RandCholeskyQR().factor(problem.panel)
         W, s, _ = np.linalg.svd(inner(q, problem.panel))  # S1
         root = np.sqrt(np.maximum(c * c + sign * s * s, 0.0)) + c

@@ -18,8 +18,8 @@ from rnla.matfun.change import Change, cut, narrowed
 from rnla.matfun.downdates import change_of_inverse, half_solved, require_feasible, require_invertible
 from rnla.matfun.galerkin import continued
 from rnla.matfun.inputs import fourth_root_of, require_together, root_of
-from rnla.matfun.krylov_galerkin import KrylovGalerkin
 from rnla.matfun.panels import real_row, scaled_columns
+from rnla.matfun.planning import decomposes
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.matfun.request import RootRequest
 from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, UpdatedRoot
@@ -29,20 +29,32 @@ from rnla.results.topic_plan import TopicPlan
 from rnla.rng import Key
 from rnla.working import kernels_in_use, working
 
-__all__ = ["run"]
+__all__ = ["run", "settled"]
 
 
 def run(A_half: Any, A_quarter: Any, op: Any, request: RootRequest, the_plan: TopicPlan, key: Key) -> RootUpdate:
     """Return the result of a call, or raise what it fell short of."""
     started = time.perf_counter()
     with fixed_settings(), watching(), working(op.xp, op.dtype, the_plan.flops):
-        given = root_of(A_half, op, solving=not isinstance(the_plan.method, KrylovGalerkin))
+        given = root_of(A_half, op, solving=decomposes(the_plan.method, request))
         require_together(given, op)
         change = narrowed(op, request.tol / 16, key.child("change"))
         quarter = fourth_root_of(given, A_quarter, op) if request.stages == 2 else None
         result = _answer(given, quarter, change, request, the_plan, key, started)
+    return settled(result, request)
+
+
+def settled(result: RootUpdate, request: RootRequest) -> RootUpdate:
+    """Return the result, or raise what it fell short of."""
     if result.status is Status.DEADLINE and request.on_failure == "raise":
         raise DeadlineReached(f"the deadline passed after {result.steps} steps; .result holds {result.error}", result)
+    if not result.status.ok and request.on_failure == "raise" and result.error.kind == "estimated":
+        raise ToleranceNotMet(
+            f"{result.report.plan.summary.partition(',')[0]} can only estimate its error, here as "
+            f"{result.error.value:.1e}, and certifies no tolerance: leave tol out, or pass on_failure='return'; a "
+            f"method that has the root of A certifies one ({result.status.value}); the answer is in .result",
+            result,
+        )
     if not result.status.ok and request.on_failure == "raise":
         raise ToleranceNotMet(
             f"tol={request.tol:.1e} was not met: the correction of rank {result.rank} is certified to "
@@ -141,6 +153,7 @@ def _assembled(
     relative = error / first.lower if first.lower else 0.0
     of = f"{'B' if request.power > 0 else 'B^-1'}, B = A {'+' if request.sign > 0 else '-'} D D^H"
     kind = "estimated" if any(one.kind == "estimated" for one in found) else "bounded"
+    forward = forward if kind == "bounded" else math.nan
     estimate = ErrorEstimate(
         value=relative, absolute=error, norm="spectral", kind=kind,
         method=found[0].measured_by if found else "nothing to change",
@@ -150,7 +163,9 @@ def _assembled(
         residual_upper=error, cut="sum", of=of,
     )  # fmt: skip
     status = next((stage.status for stage in stages if not stage.status.ok), Status.MET)
-    if relative <= request.tol and status is not Status.DEADLINE:
+    if kind == "estimated" and status is Status.MET:
+        status = Status.NOT_CERTIFIED if request.explicit else Status.MET
+    elif kind == "bounded" and relative <= request.tol and status is not Status.DEADLINE:
         status = Status.MET  # whatever finer aim the steps had
     elif status is Status.MET:
         status = Status.NOT_CERTIFIED

@@ -35,13 +35,14 @@ class MatrixRoot:
 
     Parameters
     ----------
-    op : LinearOperator
+    op : Dense
+    entries : array, shape (n, n)
     """
 
     kind, solves, lower, upper = "dense, multiplied only", False, 0.0, float("inf")
 
-    def __init__(self, op: Any) -> None:
-        self._op = op
+    def __init__(self, op: Any, entries: Any) -> None:
+        self._op, self.entries = op, entries
         self.shape, self.dtype, self.xp, self.device = op.shape, op.dtype, op.xp, op.device
 
     def matmat(self, x: Any) -> Any:
@@ -118,7 +119,8 @@ def _matrix(A_half: Any, change: Any, solving: bool) -> Root:
         )
     if not solving:
         dtype = np.result_type(base.dtype, change.dtype)
-        return MatrixRoot(Dense(base.xp.concat([block for _, block in base.row_blocks()], axis=0), dtype))
+        entries = base.xp.concat([block for _, block in base.row_blocks()], axis=0)
+        return MatrixRoot(Dense(entries, dtype), entries)
     values, vectors = eigh(base.xp.concat([block for _, block in base.row_blocks()], axis=0))
     host = host_values(values)
     _require_psd(float(host.min(initial=0.0)), float(np.abs(host).max(initial=0.0)), base.dtype)

@@ -44,15 +44,31 @@ class RootRequest:
     on_failure: str
 
     @property
+    def explicit(self) -> bool:
+        """Whether a tolerance was given."""
+        return math.isinf(self.of_change)
+
+    @property
     def stages(self) -> int:
         """Roots that are taken one after the other."""
         return 2 if abs(self.power) < 0.5 else 1
 
 
 def read_root_request(
-    dtype: np.dtype[Any], sign: Any, power: Any, tol: Any, max_rank: Any, method: Any, on_failure: Any
+    dtype: np.dtype[Any],
+    sign: Any,
+    power: Any,
+    tol: Any,
+    max_rank: Any,
+    method: Any,
+    on_failure: Any,
+    *,
+    estimated: bool = False,
 ) -> RootRequest:
-    """Return the request; raises `InputError` or `DTypeError` for what cannot be used."""
+    """Return the request; raises `InputError` or `DTypeError` for what cannot be used.
+
+    `estimated` says that the method can only estimate its error: what it aims at by default is less.
+    """
     if isinstance(sign, bool) or sign not in (1, -1):
         raise InputError(f"sign={sign!r} must be 1 for A + D D^H or -1 for A - D D^H")
     if isinstance(power, str) or check_number("power", power) not in POWERS:
@@ -63,7 +79,7 @@ def read_root_request(
             f"method={method!r} is not a method for roots: pass one such as rnla.ShiftADI() or "
             "rnla.KrylovGalerkin(), with its parentheses"
         )
-    usual, of_change = (1e-5, 1e-3) if eps_of(dtype) > 1e-10 else (1e-13, 1e-8)
+    usual, of_change = (1e-5, 1e-3) if eps_of(dtype) > 1e-10 else (1e-10 if estimated else 1e-13, 1e-8)
     allowed, of_change = (usual, of_change) if tol is None else (check_tol(tol, dtype), math.inf)
     rank = None if max_rank is None else check_whole("max_rank", max_rank, 0)
     return RootRequest(int(sign), float(power), allowed, of_change, rank, method, str(on_failure))

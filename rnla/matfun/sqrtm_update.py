@@ -25,8 +25,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnla.matfun.driver import run
-from rnla.matfun.planning import look_at, planned
+from rnla.matfun.driver import run, settled
+from rnla.matfun.matrix_driver import solved_on_matrix
+from rnla.matfun.planning import estimates, look_at, planned
 from rnla.matfun.request import read_root_request
 from rnla.operators.coerce import as_operator
 from rnla.results import RootUpdate
@@ -136,8 +137,13 @@ def sqrtm_update(
     """
     key = as_key(rng)
     change = as_operator(D)
-    request = read_root_request(change.dtype, sign, power, tol, max_rank, method, on_failure)
-    the_plan = planned(look_at(A_half), change.shape[0], change.shape[1], change.dtype, request)
+    outlook = look_at(A_half, A, A_quarter)
+    request = read_root_request(
+        change.dtype, sign, power, tol, max_rank, method, on_failure, estimated=estimates(method, A)
+    )
+    the_plan = planned(outlook, change.shape[0], change.shape[1], change.dtype, request)
+    if A is not None:
+        return settled(solved_on_matrix(A, change, request, the_plan, key), request)
     return run(A_half, A_quarter, change, request, the_plan, key)
 
 
@@ -165,5 +171,8 @@ def plan(
     TopicPlan
     """
     change = as_operator(D)
-    request = read_root_request(change.dtype, sign, power, tol, max_rank, method, "raise")
-    return planned(look_at(A_half), change.shape[0], change.shape[1], change.dtype, request)
+    outlook = look_at(A_half, A, A_quarter)
+    request = read_root_request(
+        change.dtype, sign, power, tol, max_rank, method, "raise", estimated=estimates(method, A)
+    )
+    return planned(outlook, change.shape[0], change.shape[1], change.dtype, request)

@@ -26,9 +26,13 @@ TOPICS: dict[str, str] = {
 TOPIC_PARTS: dict[str, str] = {
     "AccAltProj": "rnla.robust.accelerated",
     "AlternatingProjections": "rnla.robust.alternating",
+    "ClosedForm": "rnla.matfun",
+    "DenseEigh": "rnla.matfun",
     "HeldOut": "rnla.results.robust_result",
     "IRCUR": "rnla.robust.cross",
     "KrylovGalerkin": "rnla.matfun",
+    "KrylovOnA": "rnla.matfun",
+    "NewtonKleinman": "rnla.matfun",
     "PrincipalComponentPursuit": "rnla.robust.pursuit",
     "ShiftADI": "rnla.matfun",
     "RieCUR": "rnla.robust.cross",
