@@ -2,8 +2,10 @@
 
 S1. A number c is c I; a vector is a diagonal; a result of an update, or its root, goes on from there.
 S2. A dense or sparse matrix is looked at once: square, finite, Hermitian.  A sparse one with nothing off its diagonal
-    is a diagonal.
+    is a diagonal.  One in a file is loaded where the memory budget allows that.
 S3. A dense one is decomposed, H = U diag(h) U^H, for methods that solve with it; for others it is multiplied.
+S4. A sparse one that is solved with is factored once with a ridge as large as rounding, which shows whether it is
+    positive semidefinite; an object of the caller's multiplies two random vectors, which shows whether it is Hermitian.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast, eigh, eps_of, frobenius, host_values
-from rnla._xp.namespace import all_finite, is_array, namespace_of
-from rnla.errors import BackendError, DTypeError, InputError, NonFiniteError
-from rnla.matfun.roots import DiagonalRoot, FramedRoot, GivenRoot, InverseRoot, Root, SparseRoot, UpdatedRoot
+from rnla._xp.linalg import cast, eigh, eps_of, frobenius, host_values, max_abs
+from rnla._xp.namespace import all_finite, is_array, is_concrete, is_numpy, namespace_of, needs_grad
+from rnla.config import get_config
+from rnla.errors import BackendError, BudgetError, DTypeError, InputError, NonFiniteError
+from rnla.matfun.counted import Counts
+from rnla.matfun.given_roots import GivenRoot, SparseRoot
+from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, ScaledRoot, UpdatedRoot
 from rnla.operators.coerce import as_operator, compute_dtype
 from rnla.operators.dense import Dense
-from rnla.operators.hermitian import as_hermitian, hermitian_ledger, tolerated_asymmetry
+from rnla.operators.hermitian import hermitian_ledger, tolerated_asymmetry
 from rnla.operators.implicit import Implicit
 from rnla.operators.sparse import Sparse
 from rnla.results.root_update import RootUpdate
@@ -27,7 +32,7 @@ from rnla.rng import Key
 
 __all__ = ["MatrixRoot", "fourth_root_of", "require_together", "root_of"]
 
-_ROOTS = (DiagonalRoot, FramedRoot, GivenRoot, InverseRoot, SparseRoot, UpdatedRoot)
+_ROOTS = (DiagonalRoot, FramedRoot, GivenRoot, InverseRoot, ScaledRoot, SparseRoot, UpdatedRoot)
 
 
 class MatrixRoot:
@@ -39,14 +44,24 @@ class MatrixRoot:
     entries : array, shape (n, n)
     """
 
-    kind, solves, lower, upper = "dense, multiplied only", False, 0.0, float("inf")
+    kind, solves, lower, upper = "dense, multiplied only", False, 0.0, math.inf
 
     def __init__(self, op: Any, entries: Any) -> None:
-        self._op, self.entries = op, entries
+        self._op, self.entries, self.counts = op, entries, Counts()
         self.shape, self.dtype, self.xp, self.device = op.shape, op.dtype, op.xp, op.device
+
+    @property
+    def magnitude(self) -> float:
+        """About how large the root is."""
+        return max_abs(self.entries) if self.entries is not None else 1.0
+
+    def counted(self) -> MatrixRoot:
+        """Return the same root with counts of its own."""
+        return MatrixRoot(self._op, self.entries)
 
     def matmat(self, x: Any) -> Any:
         """Return H X."""
+        self.counts.product(x)
         return self._op.matmat(x)
 
     def shifted_solve(self, s: float, x: Any) -> Any:
@@ -73,27 +88,46 @@ def root_of(A_half: Any, change: Any, *, solving: bool = True) -> Root:
     if isinstance(A_half, RootUpdate):
         A_half = A_half.root
     if isinstance(A_half, (*_ROOTS, MatrixRoot)):
-        return A_half
+        return A_half.counted()
+    if A_half is None:
+        raise InputError("A_half is None: give the root of A, or A itself as A=")
+    if isinstance(A_half, (list, tuple)):
+        A_half = _listed(A_half)
+    if isinstance(A_half, np.ma.MaskedArray):
+        if np.ma.is_masked(A_half):
+            raise InputError("A_half has masked entries, which would be used as if they were data; fill them first")
+        A_half = A_half.data
+    if is_array(A_half) and A_half.ndim == 0 and needs_grad(A_half) is False:
+        A_half = host_values(A_half[None])[0] if "complex" not in str(A_half.dtype) else complex(A_half)
+    if isinstance(A_half, (complex, np.complexfloating)):
+        raise DTypeError(f"A_half={A_half} is complex; a multiple of the identity with a root is real")
     if isinstance(A_half, (int, float, np.number)) and not isinstance(A_half, bool):
         xp, n = change.xp, change.shape[0]
         real = change.dtype.type(0).real.dtype.name
         device = {} if change.device is None else {"device": change.device}
         A_half = xp.full((n,), float(A_half), dtype=getattr(xp, real), **device)
-    if isinstance(A_half, (list, tuple)):
-        A_half = np.asarray(A_half)
     if is_array(A_half) and A_half.ndim == 1:
         return _diagonal(A_half, change)
     return _matrix(A_half, change, solving)
 
 
+def _listed(A_half: Any) -> Any:
+    try:
+        return np.asarray(A_half)
+    except ValueError:
+        raise InputError("the nested list for A_half is ragged: every row must have the same length") from None
+
+
 def _diagonal(h: Any, change: Any) -> DiagonalRoot:
+    if needs_grad(h) or not is_concrete(h):
+        raise DTypeError("A_half requires gradients or holds no numbers; gradients are not recorded: pass .detach()")
     dtype = compute_dtype(h.dtype, "the diagonal of A_half")
     if dtype.kind == "c":
         raise DTypeError("the diagonal of a Hermitian matrix is real; pass A_half.real if its imaginary part is zero")
     if not all_finite(h):
         raise NonFiniteError("A_half holds NaN or infinity; clean the diagonal first")
     xp = namespace_of(h)
-    h = h.astype(dtype) if xp is np else xp.astype(h, getattr(xp, dtype.name))
+    h = np.array(h, dtype=dtype) if is_numpy(xp) else xp.astype(h, getattr(xp, dtype.name), copy=True)
     root = DiagonalRoot(h, np.result_type(dtype, change.dtype))
     if root.lower < 0:
         raise InputError(
@@ -104,42 +138,86 @@ def _diagonal(h: Any, change: Any) -> DiagonalRoot:
 
 
 def _matrix(A_half: Any, change: Any, solving: bool) -> Root:
-    if callable(getattr(A_half, "shifted_solve", None)):
-        return GivenRoot(as_hermitian(A_half), A_half)
+    given = callable(getattr(A_half, "shifted_solve", None))
     op = as_operator(A_half)
-    if isinstance(op, Implicit):
-        return GivenRoot(as_hermitian(A_half), A_half)
-    base = hermitian_ledger(A_half).base
-    if isinstance(base, Sparse):
-        return _sparse(base, change)
-    if not isinstance(base, Dense):
-        raise DTypeError(
-            "A_half lies in a file or is computed in blocks, and its eigenvalues would need it whole: load it, or pass "
-            "an object with matmat and shifted_solve"
+    if op.shape[0] != op.shape[1]:
+        raise InputError(
+            f"A_half must be square, or a vector for a diagonal; this one is {op.shape[0]} x {op.shape[1]}"
         )
+    if given or isinstance(op, Implicit):
+        if eps_of(op.dtype) == eps_of(change.dtype) and change.dtype.kind == "c" and op.dtype.kind != "c":
+            op = Implicit(A_half, change.dtype, op.xp, op.device)
+        root = GivenRoot(op.hermitian() if isinstance(op, Implicit) else op, A_half)
+        require_together(root, change)
+        root.require_hermitian()
+        return root
+    if not isinstance(op, (Dense, Sparse)):
+        op = _loaded(op)
+    base = _looked_at(op)
+    dtype = np.result_type(base.dtype, change.dtype)
+    if isinstance(base, Sparse):
+        return _sparse(base, change, dtype, solving)
+    entries = _entries(base)
     if not solving:
-        dtype = np.result_type(base.dtype, change.dtype)
-        entries = base.xp.concat([block for _, block in base.row_blocks()], axis=0)
         return MatrixRoot(Dense(entries, dtype), entries)
-    values, vectors = eigh(base.xp.concat([block for _, block in base.row_blocks()], axis=0))
+    values, vectors = eigh(entries)
     host = host_values(values)
     _require_psd(float(host.min(initial=0.0)), float(np.abs(host).max(initial=0.0)), base.dtype)
     xp = base.xp
     kept = xp.where(values > 0, values, xp.zeros_like(values))
-    dtype = np.result_type(base.dtype, change.dtype)
     vectors = cast(vectors, getattr(xp, dtype.name))
-    given = Dense(xp.concat([block for _, block in base.row_blocks()], axis=0), dtype)
-    return FramedRoot(vectors, DiagonalRoot(kept, dtype, "dense, in the basis of its eigenvectors"), given)
+    return FramedRoot(
+        vectors, DiagonalRoot(kept, dtype, "dense, in the basis of its eigenvectors"), Dense(entries, dtype)
+    )
 
 
-def _sparse(base: Sparse, change: Any) -> Root:
+def _looked_at(op: Any) -> Any:
+    """Return the matrix, found to be finite and Hermitian."""
+    try:
+        return hermitian_ledger(op).base
+    except NonFiniteError as error:
+        raise NonFiniteError(f"A_half: {error}") from error
+    except InputError as error:
+        fact = str(error).partition("; ")[0].replace("A is", "A_half is")
+        raise InputError(
+            f"{fact}; pass (A_half + A_half.conj().T) / 2 if its Hermitian part is meant, and the Hermitian positive "
+            "semidefinite root of A, not a Cholesky factor"
+        ) from error
+
+
+def _loaded(op: Any) -> Dense:
+    """Return a matrix that lies in a file or is computed in blocks as one in memory."""
+    needed = 4 * op.shape[0] ** 2 * op.dtype.itemsize
+    if not get_config().allows(needed):
+        raise BudgetError(
+            f"A_half lies in a file, and its eigenvalues need it in memory with its eigenvectors, {needed} bytes, over "
+            f"memory_budget={get_config().budget()}; raise that, or pass an object with matmat and shifted_solve"
+        )
+    if not hasattr(op, "row_blocks"):
+        raise DTypeError("A_half is computed in blocks of columns: load it, or pass an object with matmat")
+    return Dense(op.xp.concat([np.asarray(block) for _, block in op.row_blocks()], axis=0), op.dtype)
+
+
+def _entries(base: Dense) -> Any:
+    """Return a dense matrix as one array of the compute dtype: itself where it is one."""
+    if base.resident is not None and base.resident.dtype == getattr(base.xp, base.dtype.name):
+        return base.resident
+    blocks = [block for _, block in base.row_blocks()]
+    return (
+        base.xp.concat(blocks, axis=0) if blocks else base.xp.zeros(base.shape, dtype=getattr(base.xp, base.dtype.name))
+    )
+
+
+def _sparse(base: Sparse, change: Any, dtype: Any, solving: bool) -> Root:
     matrix = base.matrix
     diagonal = matrix.diagonal()
     if np.count_nonzero(diagonal) == matrix.count_nonzero():
         return _diagonal(diagonal.real.astype(diagonal.real.dtype), change)
     _require_psd(float(diagonal.real.min(initial=0.0)), float(np.abs(diagonal).max(initial=0.0)), base.dtype)
-    dtype = np.result_type(base.dtype, change.dtype)
-    return SparseRoot(base if dtype == base.dtype else Sparse(matrix.astype(dtype), dtype))
+    root = SparseRoot(base if dtype == base.dtype else Sparse(matrix.astype(dtype), dtype))
+    if solving:
+        root.require_semidefinite()
+    return root
 
 
 def _require_psd(least: float, largest: float, dtype: Any) -> None:
@@ -184,5 +262,7 @@ def require_together(root: Root, change: Any) -> None:
         )
     if root.xp is not change.xp:
         raise BackendError("A_half and D are arrays of different libraries; bring one to the other first")
+    if not is_numpy(root.xp) and root.device != change.device:
+        raise BackendError(f"A_half lies on {root.device} and D on {change.device}; bring one to the other first")
     if eps_of(root.dtype) != eps_of(change.dtype):
         raise InputError(f"A_half is computed in {root.dtype} and D in {change.dtype}: bring one to the other first")

@@ -4,12 +4,12 @@ Problem: the square root H of a positive semidefinite matrix A is a vector, an a
 the caller's; an update needs H X and, for most methods, (H + s I)^{-1} X for a few s >= 0.
 
 - `DiagonalRoot`: both are divisions; also what a dense root is in the basis of its eigenvectors.
-- `SparseRoot`: a factorization by SuperLU for each shift.
-- `GivenRoot`: what the caller's object can do.
+- `SparseRoot` and `GivenRoot` (rnla/matfun/given_roots.py): a factorization for each shift; what an object can do.
 - `InverseRoot`: H^{-1}, from the same two; (H^{-1} + s I)^{-1} = H (H + I/s)^{-1} / s.
 - `UpdatedRoot`: H + V diag(w) V^H, by the formula of Sherman, Morrison and Woodbury in the form
   X - G W (I + V^H G W)^{-1} V^H X, G = (H + s I)^{-1} V, X the solution without V: no w is inverted.
 - `FramedRoot`: U H U^H for a unitary U.
+- `ScaledRoot`: 2^e H, for numbers whose squares would leave the range.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rnla._xp.linalg import cast, frobenius, host_values
+from rnla._xp.linalg import frobenius, host_values
 from rnla._xp.namespace import device_of, namespace_of
-from rnla.errors import NonFiniteError, OperatorError
+from rnla.errors import NonFiniteError
+from rnla.matfun.counted import Counts
 from rnla.matfun.panels import adjoint_multiplied, inner, multiplied, times
-from rnla.operators.sparse import Sparse
+from rnla.operators.algebra import Scaled
+from rnla.operators.scan import times_power_of_two
+from rnla.rng import Key
 
-__all__ = ["DiagonalRoot", "FramedRoot", "GivenRoot", "InverseRoot", "Root", "SparseRoot", "UpdatedRoot"]
+__all__ = ["DiagonalRoot", "FramedRoot", "InverseRoot", "Root", "ScaledRoot", "UpdatedRoot", "scaled"]
 
 
 class Root(Protocol):
@@ -39,16 +42,28 @@ class Root(Protocol):
         Bounds on the smallest and the largest eigenvalue: 0 and inf where nothing is known.
     solves : bool
         Whether `shifted_solve` can be called.
+    counts : Counts
+        What was done with it.
     """
 
     kind: str
     lower: float
     upper: float
     solves: bool
+    counts: Counts
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     xp: Any
     device: Any
+
+    @property
+    def magnitude(self) -> float:
+        """About how large H is."""
+        ...
+
+    def counted(self) -> Root:
+        """Return the same root with counts of its own."""
+        ...
 
     def matmat(self, x: Any, /) -> Any:
         """Return H X for X of shape (n, k)."""
@@ -71,106 +86,35 @@ class DiagonalRoot:
 
     solves = True
 
-    def __init__(self, h: Any, dtype: np.dtype[Any], kind: str = "diagonal") -> None:
+    def __init__(self, h: Any, dtype: np.dtype[Any], kind: str = "diagonal", counts: Counts | None = None) -> None:
         self.h, self.dtype, self.kind = h, dtype, kind
+        self.counts = Counts() if counts is None else counts
         self.xp, self.device = namespace_of(h), device_of(h)
         self.shape = (int(h.shape[0]), int(h.shape[0]))
         values = host_values(h)
         self.lower, self.upper = float(values.min(initial=math.inf)), float(values.max(initial=0.0))
+        self.magnitude = self.upper
+
+    def counted(self) -> DiagonalRoot:
+        """Return the same root with counts of its own."""
+        other = DiagonalRoot.__new__(DiagonalRoot)
+        other.__dict__.update(self.__dict__)
+        other.counts = Counts()
+        return other
 
     def matmat(self, x: Any) -> Any:
         """Return H X."""
+        self.counts.product(x)
         return self.h[:, None] * x
 
     def shifted_solve(self, s: float, x: Any) -> Any:
         """Return (H + s I)^{-1} X."""
+        self.counts.solve(x)
         return x / (self.h + s)[:, None]
 
     def power(self, exponent: float) -> DiagonalRoot:
         """Return diag(h ** exponent)."""
-        return DiagonalRoot(self.h**exponent, self.dtype, self.kind)
-
-
-class SparseRoot:
-    """A sparse Hermitian positive definite matrix; each shift is factored once, the last ones are kept.
-
-    Parameters
-    ----------
-    op : Sparse
-    """
-
-    kind, solves, lower = "sparse", True, 0.0
-    _KEPT = 2
-
-    def __init__(self, op: Sparse) -> None:
-        self._op = op
-        self.shape, self.dtype, self.xp, self.device = op.shape, op.dtype, op.xp, op.device
-        # No eigenvalue is above the largest sum of the moduli of a row.
-        self.upper = float(abs(op.matrix).sum(axis=1).max()) if min(op.shape) else 0.0
-        self._factored: dict[float, Any] = {}
-
-    def matmat(self, x: Any) -> Any:
-        """Return H X."""
-        return self._op.matmat(x)
-
-    def shifted_solve(self, s: float, x: Any) -> Any:
-        """Return (H + s I)^{-1} X."""
-        if s not in self._factored:
-            self._factored[s] = self._factor(s)
-            while len(self._factored) > self._KEPT:
-                del self._factored[next(iter(self._factored))]
-        return self._factored[s].solve(np.ascontiguousarray(x))
-
-    def _factor(self, s: float) -> Any:
-        import scipy.sparse
-        import scipy.sparse.linalg
-
-        matrix = self._op.matrix.astype(self.dtype)
-        if s:
-            matrix = matrix + self.dtype.type(s) * scipy.sparse.eye_array(self.shape[0], dtype=self.dtype)
-        try:
-            return scipy.sparse.linalg.splu(
-                scipy.sparse.csc_array(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
-                options={"SymmetricMode": True},
-            )  # fmt: skip
-        except RuntimeError as error:
-            raise OperatorError(f"the sparse root plus {s:.3g} I could not be factored: {error}") from error
-
-
-class GivenRoot:
-    """An object of the caller's with ``matmat`` (or ``@``), and ``shifted_solve(s, X)`` where it has one.
-
-    Parameters
-    ----------
-    op : LinearOperator
-        Of the object, for its products.
-    source : object
-    """
-
-    kind = "an operator"
-
-    def __init__(self, op: Any, source: Any) -> None:
-        self._op, self._source = op, source
-        self.shape, self.dtype, self.xp, self.device = op.shape, op.dtype, op.xp, op.device
-        self.solves = callable(getattr(source, "shifted_solve", None))
-        self.lower, self.upper = 0.0, math.inf
-        bounds = getattr(source, "eigenvalue_bounds", None)
-        if bounds is not None:
-            self.lower, self.upper = (float(value) for value in bounds)
-
-    def matmat(self, x: Any) -> Any:
-        """Return H X."""
-        return self._checked(self._op.matmat(x), x, "matmat")
-
-    def shifted_solve(self, s: float, x: Any) -> Any:
-        """Return (H + s I)^{-1} X."""
-        return self._checked(self._source.shifted_solve(s, x), x, "shifted_solve")
-
-    def _checked(self, y: Any, x: Any, name: str) -> Any:
-        if tuple(getattr(y, "shape", ())) != tuple(x.shape):
-            found = f"shape {tuple(y.shape)}" if hasattr(y, "shape") else f"a {type(y).__name__}"
-            raise OperatorError(f"{name} of the root must give shape {tuple(x.shape)}, got {found}")
-        return cast(y, x.dtype)
+        return DiagonalRoot(self.h**exponent, self.dtype, self.kind, self.counts)
 
 
 class InverseRoot:
@@ -190,6 +134,19 @@ class InverseRoot:
         self.kind = f"the inverse of {root.kind}"
         self.lower = 1 / root.upper if root.upper else math.inf
         self.upper = 1 / root.lower if root.lower else math.inf
+        self.counts = root.counts
+
+    @property
+    def magnitude(self) -> float:
+        """About how large the inverse is: one solve, where the smallest eigenvalue of the root is not known."""
+        if self.upper < math.inf or self.shape[0] == 0:
+            return self.upper
+        x = Key(0).child("magnitude").normals(0, self.shape[0], 1, dtype=self.dtype, xp=self.xp, device=self.device)
+        return frobenius(self.root.shifted_solve(0.0, x)) / frobenius(x)
+
+    def counted(self) -> InverseRoot:
+        """Return the same root with counts of its own."""
+        return InverseRoot(self.root.counted())
 
     def matmat(self, x: Any) -> Any:
         """Return the inverse of H times X."""
@@ -221,10 +178,22 @@ class UpdatedRoot:
             self.w = np.concatenate([root.w, self.w])
         root = self.root
         self.shape, self.dtype, self.xp, self.device = root.shape, root.dtype, root.xp, root.device
+        self.counts = root.counts
         self.kind, self.solves = f"{root.kind}, corrected by rank {len(self.w)}", root.solves
         self.lower = root.lower if not (self.w < 0).any() else 0.0
         self.upper = root.upper + float(self.w.max(initial=0.0))
         self._cores: dict[float, tuple[Any, np.ndarray[Any, Any]]] = {}
+
+    @property
+    def magnitude(self) -> float:
+        """About how large the root is."""
+        return max(self.root.magnitude, float(np.abs(self.w).max(initial=0.0)))
+
+    def counted(self) -> UpdatedRoot:
+        """Return the same root with counts of its own."""
+        other = UpdatedRoot(self.root.counted(), self.V, self.w)
+        other.lower, other._cores = self.lower, self._cores
+        return other
 
     def matmat(self, x: Any) -> Any:
         """Return (H + V diag(w) V^H) X."""
@@ -232,10 +201,12 @@ class UpdatedRoot:
 
     def shifted_solve(self, s: float, x: Any) -> Any:
         """Return (H + V diag(w) V^H + s I)^{-1} X."""
-        if s not in self._cores:
+        kept = self._cores.get(s)
+        if kept is None:
             g = self.root.shifted_solve(s, self.V)
-            self._cores = {s: (g, inner(self.V, g))}
-        g, core = self._cores[s]
+            kept = g, inner(self.V, g)
+            self._cores = {s: kept}
+        g, core = kept
         y = self.root.shifted_solve(s, x)
         try:
             c = np.linalg.solve(np.eye(len(self.w)) + core * self.w, inner(self.V, y))
@@ -261,6 +232,16 @@ class FramedRoot:
         self.frame, self.inside, self.given = frame, inside, given
         self.shape, self.dtype, self.xp, self.device = inside.shape, inside.dtype, inside.xp, inside.device
         self.kind, self.solves, self.lower, self.upper = inside.kind, inside.solves, inside.lower, inside.upper
+        self.counts = inside.counts
+
+    @property
+    def magnitude(self) -> float:
+        """About how large the root is."""
+        return float(self.inside.magnitude)
+
+    def counted(self) -> FramedRoot:
+        """Return the same root with counts of its own."""
+        return FramedRoot(self.frame, self.inside.counted(), self.given)
 
     def into(self, x: Any) -> Any:
         """Return U^H X."""
@@ -283,3 +264,56 @@ class FramedRoot:
     def shifted_solve(self, s: float, x: Any) -> Any:
         """Return (U H U^H + s I)^{-1} X."""
         return self.out(self.inside.shifted_solve(s, self.into(x)))
+
+
+class ScaledRoot:
+    """2^e H.
+
+    Parameters
+    ----------
+    root : Root
+    exponent : int
+    """
+
+    def __init__(self, root: Root, exponent: int) -> None:
+        self.root, self.exponent = root, exponent
+        self.shape, self.dtype, self.xp, self.device = root.shape, root.dtype, root.xp, root.device
+        self.kind, self.solves, self.counts = root.kind, root.solves, root.counts
+        self.lower, self.upper = _times(root.lower, exponent), _times(root.upper, exponent)
+
+    @property
+    def magnitude(self) -> float:
+        """About how large the root is."""
+        return _times(self.root.magnitude, self.exponent)
+
+    def counted(self) -> ScaledRoot:
+        """Return the same root with counts of its own."""
+        return ScaledRoot(self.root.counted(), self.exponent)
+
+    def matmat(self, x: Any) -> Any:
+        """Return 2^e H X."""
+        return times_power_of_two(self.root.matmat(x), self.exponent)
+
+    def shifted_solve(self, s: float, x: Any) -> Any:
+        """Return (2^e H + s I)^{-1} X."""
+        return times_power_of_two(self.root.shifted_solve(_times(s, -self.exponent), x), -self.exponent)
+
+
+def _times(value: float, exponent: int) -> float:
+    """Return value 2^exponent, inf where that overflows."""
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.inf
+
+
+def scaled(root: Any, exponent: int) -> Any:
+    """Return 2^exponent H, which counts with H."""
+    if exponent == 0:
+        return root
+    if isinstance(root, DiagonalRoot):
+        return DiagonalRoot(times_power_of_two(root.h, exponent), root.dtype, root.kind, root.counts)
+    if isinstance(root, FramedRoot):
+        given = None if root.given is None else Scaled(root.given, exponent)
+        return FramedRoot(root.frame, scaled(root.inside, exponent), given)
+    return ScaledRoot(root, exponent)
