@@ -2,6 +2,10 @@
 
 That D - L - S vanishes says nothing where S is made by thresholding D - L: any L passes.  What can fail:
 
+S0  When the iteration has ended the threshold lies far above the errors of L on clean entries, and outliers that are
+    smaller than it pass for clean.  It is lowered to ten times the level that one in a hundred of the clean entries
+    exceeds, on rows of the last cross, and no lower than 30 tol times the root mean square of L; where L is wrong by
+    more than the threshold, that changes nothing.
 S1  The share of outliers on fresh rows and columns, against that on the sampled cross.  A model fitted to the cross
     only finds more outliers elsewhere.
 S2  The share of clean entries there must be more than a small number: where nearly everything is an outlier, L agrees
@@ -34,14 +38,14 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import cast, host_values
-from rnla._xp.namespace import namespace_of
+from rnla._xp.namespace import namespace_of, to_host
 from rnla.results import ErrorEstimate
 from rnla.results.robust_result import HeldOut
 from rnla.robust.protocols import Factors
 from rnla.robust.reading import Reader
 from rnla.robust.thresholds import column_levels, split
 
-__all__ = ["FACTOR", "certify", "error_of", "look"]
+__all__ = ["FACTOR", "certify", "error_of", "look", "tightened"]
 
 Array = np.ndarray[Any, Any]
 
@@ -51,8 +55,9 @@ FACTOR = 10.0
 """How far above `tol`, which the residual is held against, the clean error may lie."""
 LEAST_CLEAN = 0.03
 _STEP = 0.01
-_SIGMAS = 4.0
+_SIGMAS = 5.0
 _CORRUPTED = 0.95
+_QUANTILE, _ABOVE, _OF_TOL = 0.99, 10.0, 30.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,6 +150,36 @@ def certify(
     return judged(looks, len(rows), len(columns), never, sampled, tol, kind)
 
 
+def tightened(
+    reader: Reader, factors: Factors, threshold: float, least: float, rows: Array, tol: float, mask: Any = None
+) -> tuple[float, float]:
+    """Return the threshold of S0 and the share of outliers on the rows at it.
+
+    Parameters
+    ----------
+    reader : Reader
+    factors : Factors
+    threshold : float
+        Of the last iteration.
+    least : float
+        That it may not fall below.
+    rows : numpy.ndarray of int64
+        Rows of the last cross, or any where all of D was read.
+    tol : float
+    mask : array of bool or None
+    """
+    block = reader.rows(rows) if mask is None else reader.take(reader.dense, rows, 0)
+    left = reader.take(factors.U, rows, 0) * cast(factors.s, factors.U.dtype)[None, :]
+    gap = np.abs(to_host(cast(block, left.dtype) - left @ factors.Vh))
+    gap = gap.reshape(-1) if mask is None else gap[to_host(reader.take(mask, rows, 0))]
+    clean = gap[gap < threshold]
+    if len(clean):
+        at = min(len(clean) - 1, math.ceil(_QUANTILE * len(clean)))
+        asked = _OF_TOL * tol * math.hypot(*host_values(factors.s)) / math.sqrt(reader.shape[0] * reader.shape[1])
+        threshold = min(threshold, max(_ABOVE * float(np.partition(clean, at)[at]), least, asked))
+    return threshold, float(np.count_nonzero(gap >= threshold)) / max(len(gap), 1)
+
+
 def judged(looks: list[_Look], rows: int, columns: int, never: bool, sampled: float, tol: float, kind: str) -> HeldOut:
     """Return the verdict on what was seen."""
     counted = sum(float(seen.counted.sum()) for seen in looks)
@@ -159,7 +194,7 @@ def judged(looks: list[_Look], rows: int, columns: int, never: bool, sampled: fl
         own = seen.clean / np.where(seen.model > 0, seen.model, 1)
         worst = max(worst, float(np.where(seen.model > 0, own, 0).max(initial=0.0)))
     reasons = []
-    if outliers > sampled + _SIGMAS * math.sqrt(2) * spread + _STEP / 10:
+    if outliers > sampled + _SIGMAS * spread + _STEP / 10:
         reasons.append(f"{outliers:.2%} of outliers where the cross that was sampled has {sampled:.2%}")
     if 1 - outliers < LEAST_CLEAN:
         reasons.append(f"only {1 - outliers:.2%} of the entries agree with L")

@@ -31,7 +31,7 @@ from rnla.iterate import Watch, loop, watching
 from rnla.results import ErrorEstimate, Report, Status
 from rnla.results.robust_result import HeldOut, RobustPCAResult
 from rnla.rng import Key, as_key
-from rnla.robust.certificate import certify, error_of
+from rnla.robust.certificate import certify, error_of, tightened
 from rnla.robust.planning import Asked, plan_of, read_asked, slower
 from rnla.robust.protocols import Outcome, Problem, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
@@ -169,7 +169,8 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
         deadline = watch.deadline
         outcome, message = _iterated(method, problem)
         watch.deadline, watch.stage = None, "reading what was set aside"
-        found, status = _certified(reader, outcome, asked, held)
+        found, status, level = _certified(reader, outcome, asked, held)
+        outcome = dataclasses.replace(outcome, threshold=level)
         watch.deadline = deadline
         if status.ok or message or number + 1 == len(tried):
             break
@@ -203,17 +204,25 @@ def _iterated(method: Any, problem: Problem) -> tuple[Outcome, str]:
     return Outcome(state.factors, state.threshold, state.trace, status, state.rows, state.columns), message
 
 
-def _certified(reader: Reader, outcome: Outcome, asked: Asked, held: tuple[Any, Any]) -> tuple[HeldOut | None, Status]:
-    """Return what the rows and columns that were set aside say (S4), and the status with it."""
+def _certified(
+    reader: Reader, outcome: Outcome, asked: Asked, held: tuple[Any, Any]
+) -> tuple[HeldOut | None, Status, float]:
+    """Return what the rows and columns that were set aside say (S4), the status with it, and the threshold."""
     usable = math.isfinite(outcome.threshold) and bool(np.isfinite(host_values(outcome.factors.s)).all())
     if not usable or not len(held[0]) or not len(held[1]):
-        return None, outcome.status
-    last = outcome.trace[-1]
+        return None, outcome.status, outcome.threshold
+    threshold, share = outcome.threshold, outcome.trace[-1].outliers
+    part = asked.method.threshold
+    if part.kind == "entries" and outcome.status.ok:
+        rows = outcome.rows if len(outcome.rows) else np.arange(reader.shape[0])
+        rows = rows[:: max(1, len(rows) // len(held[0]))]
+        threshold, share = tightened(reader, outcome.factors, threshold, part.at(0.0), rows, asked.tol, asked.mask)
     found = certify(
-        reader, outcome.factors, outcome.threshold, asked.method.threshold.kind, held[0], held[1], last.outliers,
+        reader, outcome.factors, threshold, part.kind, held[0], held[1], share,
         asked.tol, asked.mask,
     )  # fmt: skip
-    return found, Status.REFUSED if outcome.status.ok and not found.accepted else outcome.status
+    status = Status.REFUSED if outcome.status.ok and not found.accepted else outcome.status
+    return found, status, threshold
 
 
 def _built(

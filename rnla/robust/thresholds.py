@@ -21,6 +21,8 @@ from rnla.errors import InputError
 
 __all__ = ["Threshold", "as_threshold", "column_levels", "split"]
 
+_TINY = 1e-37
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Threshold:
@@ -58,8 +60,8 @@ class Threshold:
             raise InputError(f"outliers={self.outliers} must be a share, at least 0 and below 1")
 
     def at(self, value: float) -> float:
-        """Return a threshold, not below the least."""
-        return max(value, self.least)
+        """Return a threshold, not below the least and above 0, so that zeros are no outliers."""
+        return max(value, self.least, _TINY)
 
 
 def as_threshold(value: Any) -> Threshold:

@@ -1,0 +1,211 @@
+"""What is read of D: the ledger, every kind of input, and the memory that it takes."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnla
+from rnla.rng import Key
+from rnla.robust.planning import memory_bound
+from rnla.robust.reading import Reader
+from rnla.robust.sampling import drawn, held_out, sample_size
+from tests.robust.model import error, model
+
+CROSS = ["riecur", "ircur"]
+
+
+class Recorded:
+    """D as a function of its entries, which keeps what it was asked for."""
+
+    def __init__(self, d: np.ndarray) -> None:
+        self.d, self.shape, self.dtype = d, d.shape, d.dtype
+        self.asked = np.zeros(d.shape, dtype=np.int64)
+
+    def entries(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        self.asked[np.ix_(i, j)] += 1
+        return self.d[np.ix_(i, j)]
+
+
+@pytest.mark.parametrize("method", CROSS)
+def test_the_ledger_is_what_a_function_was_asked_for(method: str) -> None:
+    d, low, _ = model(700, 600, 3, 0.1, seed=1)
+    source = Recorded(d)
+    result = rnla.robust_pca(source, 3, method=method, rng=0)
+    assert error(result, low) <= 20e-7
+    assert result.entries_read == int(source.asked.sum())
+    assert result.distinct_entries == int((source.asked > 0).sum())
+    assert result.trace[-1, 3] < result.entries_read  # what was set aside is read last
+    # An iteration reads one cross.
+    each = np.diff(result.trace[:, 3])
+    size = sample_size(result.report.plan.method.samples, 3, 700, "rows") * 600
+    size += sample_size(result.report.plan.method.samples, 3, 600, "columns") * 700
+    assert np.array_equal(each, np.full(len(each), size))
+    # S is read when it is asked for, and only there.
+    before = source.asked.copy()
+    result.S.rows([5, 17])
+    after = source.asked - before
+    assert after[[5, 17]].all()
+    assert after.sum() == 2 * 600
+
+
+def test_entries_that_are_not_sampled_may_be_anything() -> None:
+    """With a fixed cross, what lies outside it and outside of what is set aside is NaN here."""
+    d, low, _ = model(500, 400, 2, 0.1, seed=2)
+    part = rnla.RieCUR(resample=False, samples=6.0)
+    plain = rnla.robust_pca(d, 2, method=part, rng=4, on_failure="return")
+    seen = np.zeros(d.shape, dtype=bool)
+    seen[plain.rows] = seen[:, plain.columns] = True
+    key = rnla.rng.as_key(4)
+    seen[held_out(key.child("held-out", "rows", 0), 500)] = True
+    seen[:, held_out(key.child("held-out", "columns", 0), 400)] = True
+    assert seen.mean() < 0.8
+    assert plain.distinct_entries == seen.sum()
+    poisoned = rnla.robust_pca(np.where(seen, d, np.nan), 2, method=part, rng=4, on_failure="return")
+    assert np.array_equal(poisoned.U, plain.U)
+    assert str(poisoned.held_out) == str(plain.held_out)
+    del low
+
+
+def test_a_nan_that_is_sampled_is_told_with_its_place() -> None:
+    d, _, _ = model(400, 300, 2, 0.1, seed=3)
+    d[123] = np.nan
+    for method in (*CROSS, "accaltproj", "pcp"):
+        with pytest.raises(rnla.NonFiniteError, match=r"mask=, True where D is observed"):
+            rnla.robust_pca(d, 2, method=method, rng=0)
+
+
+@pytest.mark.parametrize("kind", ["memmap", "fortran", "h5py", "zarr", "dask", "csr", "rows-and-columns", "operator"])
+@pytest.mark.parametrize("method", CROSS)
+def test_every_kind_of_matrix_gives_the_answer_of_the_array(kind: str, method: str, tmp_path: Any) -> None:
+    d, low, _ = model(400, 300, 2, 0.1, seed=5)
+    expected = rnla.robust_pca(d, 2, method=method, rng=1)
+    if kind == "memmap":
+        np.save(tmp_path / "d.npy", d)
+        source: Any = np.load(tmp_path / "d.npy", mmap_mode="r")
+    elif kind == "fortran":
+        source = np.asfortranarray(d)
+    elif kind == "h5py":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(tmp_path / "d.h5", "w") as file:
+            file["d"] = d
+        source = h5py.File(tmp_path / "d.h5", "r")["d"]
+    elif kind == "zarr":
+        zarr = pytest.importorskip("zarr")
+        source = zarr.create_array(store=str(tmp_path / "d.zarr"), shape=d.shape, chunks=(64, 64), dtype=d.dtype)
+        source[:] = d
+    elif kind == "dask":
+        source = pytest.importorskip("dask.array").from_array(d, chunks=(100, 90))
+    elif kind == "csr":
+        sparse = pytest.importorskip("scipy.sparse")
+        source = sparse.csr_array(d)
+    elif kind == "operator":
+        source = pytest.importorskip("scipy.sparse.linalg").aslinearoperator(d)
+    else:
+
+        class Parts:
+            shape, dtype = d.shape, d.dtype
+
+            def rows(self, i: np.ndarray) -> np.ndarray:
+                return d[i]
+
+            def columns(self, j: np.ndarray) -> np.ndarray:
+                return d[:, j]
+
+        source = Parts()
+    result = rnla.robust_pca(source, 2, method=method, rng=1)
+    assert np.allclose(result.s, expected.s, rtol=1e-12)
+    assert result.entries_read == expected.entries_read
+    assert result.distinct_entries == expected.distinct_entries
+    assert error(result, low) <= 20e-7
+    assert np.allclose(result.S.rows([3]), expected.S.rows([3]), atol=1e-9)
+
+
+def test_a_sparse_matrix_is_never_made_dense() -> None:
+    """Most of D is zero and was meant so: L = 0 nearly everywhere is not low-rank plus sparse, but reading works."""
+    sparse = pytest.importorskip("scipy.sparse")
+    u, v = np.zeros((3000, 1)), np.zeros((1, 2500))
+    u[::2], v[:, ::2] = 1.0, 2.0
+    d = sparse.csr_array(u @ v)
+    tracemalloc.start()
+    result = rnla.robust_pca(d, 1, method="riecur", rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.status.ok
+    assert abs(float(result.s[0]) - 2 * np.sqrt(1500 * 1250)) <= 1e-6
+    assert peak < 8 * 3000 * 2500 * 2 / 3 + d.data.nbytes * 2  # its CSC form, and a cross
+
+
+@pytest.mark.parametrize("method", CROSS)
+def test_memory_stays_within_the_stated_bound(method: str) -> None:
+    """The bound is a third of one dense temporary here, so any such would show."""
+    m, n, rank = 4000, 3500, 2
+    d, low, _ = model(m, n, rank, 0.1, seed=7)
+    part = rnla.robust.ROBUST_METHODS[method]()
+    bound = memory_bound(m, n, rank, part.samples, 8)
+    assert bound < d.nbytes / 2
+    rnla.robust_pca(d[:400, :400], rank, method=part, rng=0, on_failure="return")  # what is loaded once
+    tracemalloc.start()
+    result = rnla.robust_pca(d, rank, method=part, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error(result, low) <= 20e-7
+    assert peak <= bound
+    assert result.report.plan.bytes == bound
+
+
+def test_the_bound_grows_like_n_log_n() -> None:
+    sizes = [2**k for k in range(14, 24)]
+    ratio = [memory_bound(n, n, 5, 3.0, 8) / (5 * n * np.log(n)) for n in sizes]
+    assert max(ratio) <= 8 * 3 * 2 * (3 + 1 + 64 / (5 * np.log(sizes[0]))) + 8 * 60 / np.log(sizes[0]) + 2
+
+
+def test_numbers_are_drawn_without_replacement_and_never_those_set_aside() -> None:
+    key = Key(3)
+    held = held_out(key, 1000)
+    assert len(held) == 64
+    assert len(np.unique(held)) == 64
+    for weights in (None, np.arange(1000.0)):
+        found = drawn(key.child("x"), 1000, 200, held, weights)
+        assert len(np.unique(found)) == 200
+        assert not np.intersect1d(found, held).size
+        assert np.array_equal(found, np.sort(found))
+    heavy = drawn(key.child("y"), 1000, 200, held, np.where(np.arange(1000) < 150, 1e9, 1e-9))
+    assert np.count_nonzero(heavy < 150) == 150 - np.count_nonzero(held < 150)
+    assert len(drawn(key, 10, 99, held[:0])) == 10
+
+
+@pytest.mark.statistical
+def test_every_number_is_drawn_equally_often() -> None:
+    """Counts of 4000 draws of 10 out of 50 lie within 6 standard deviations: alarm rate below 50 * 2e-9 = 1e-7."""
+    counts = np.zeros(50)
+    for k in range(4000):
+        counts[drawn(Key(k), 50, 10, np.zeros(0, dtype=np.int64))] += 1
+    deviation = np.sqrt(4000 * 0.2 * 0.8)
+    assert np.abs(counts - 800).max() <= 6 * deviation
+
+
+def test_a_source_that_breaks_its_word_is_told() -> None:
+    class Wrong:
+        shape, dtype = (200, 200), np.dtype(float)
+
+        def rows(self, i: np.ndarray) -> np.ndarray:
+            return np.zeros((len(i), 3))
+
+        def columns(self, j: np.ndarray) -> np.ndarray:
+            return np.zeros((200, len(j)))
+
+    with pytest.raises(rnla.OperatorError, match="rows of D must come"):
+        rnla.robust_pca(Wrong(), 1, rng=0)
+    reader = Reader(np.ones((6, 5)))
+    assert (reader.entries, reader.distinct) == (0, 0)
+    reader.rows(np.array([0, 0, 2]))
+    reader.columns(np.array([1]))
+    assert (reader.entries, reader.distinct) == (21, 14)
+    assert reader.touched(np.array([2]), np.array([4]))
+    reader.begin()
+    assert not reader.touched(np.array([2]), np.array([1]))
+    assert reader.distinct == 14
