@@ -39,6 +39,7 @@ AREAS = {  # in the order of the page
     "streaming": "One pass and streams",
     "batched": "Stacks of small matrices",
     "estimates": "Norms, spectra and ranks",
+    "robust": "Low rank and outliers",
     "range_finders": "Range finders",
     "compression": "Compression",
     "sketches": "Test matrices",
