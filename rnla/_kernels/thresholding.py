@@ -39,7 +39,7 @@ class Tally:
     clean : float
         Sum of the squares of A - L where it is under the threshold.
     squares : float
-        Sum of the squares of A; not finite where A is not.
+        Sum of the squares of B; not finite where A is NaN, or infinite and no outlier.
     outliers : int
         Entries at the threshold and beyond.
     largest : float
@@ -150,16 +150,15 @@ def _plain(
         gap = np.abs(block - model)
         if mask is None:
             beyond = gap >= threshold
-            squares = float((np.abs(block) ** 2).sum(dtype=np.float64))
             outliers = int(np.count_nonzero(beyond))
         else:
             gap = np.where(mask, gap, 0)
-            squares = float((np.abs(np.where(mask, block, 0)) ** 2).sum(dtype=np.float64))
             beyond = (gap >= threshold) & mask
             outliers = int(np.count_nonzero(beyond))
             np.copyto(out, np.where(beyond | ~mask, model, block))
         if mask is None:
             np.copyto(out, np.where(beyond, model, block))
+        squares = float((np.abs(out) ** 2).sum(dtype=np.float64))
         clean = float((np.where(beyond, 0, gap) ** 2).sum(dtype=np.float64))
     return clean, squares, outliers, float(np.fmax.reduce(gap, axis=None, initial=0.0))
 

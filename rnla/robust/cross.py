@@ -39,7 +39,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnla._kernels.thresholding import Tally
-from rnla._xp.linalg import adjoint, cast, frobenius, zeros
+from rnla._xp.linalg import adjoint, cast, zeros
 from rnla._xp.namespace import to_host
 from rnla.checks import check_choice, check_positive
 from rnla.errors import InputError
@@ -227,7 +227,7 @@ def _next(part: Any, problem: Problem, state: CrossState, tangent: bool) -> Cros
 
 
 def _step(rows: Tally, columns: Tally, level: float, r: Any, c: Any, entries: int) -> Step:
-    whole = frobenius(r) + frobenius(c)
+    whole = math.sqrt(rows.squares) + math.sqrt(columns.squares)
     left = math.sqrt(rows.clean) + math.sqrt(columns.clean)
     looked = math.prod(r.shape) + math.prod(c.shape)
     return Step(

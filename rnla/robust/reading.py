@@ -130,7 +130,7 @@ class Reader:
             self._count(j, 1)
             a, tally = cleaned(self.array, i, None, row_part, right, threshold, threads)
             b, other = cleaned(self.array, None, j, left, column_part, threshold, threads)
-            if not np.isfinite(tally.squares + other.squares):
+            if not np.isfinite(tally.squares + other.squares + tally.largest + other.largest):
                 for part, what in ((i, "row"), (j, "column")):
                     read = self._read_rows(part) if what == "row" else self._read_columns(part)
                     self._checked(read, read.shape, part, what)
@@ -256,5 +256,6 @@ def _cleaned(block: Any, model: Any, threshold: float, kind: str, flags: Any, xp
         beyond = xp.broadcast_to(shown[None, :], block.shape)
         largest = float(xp.max(level)) if level.shape[0] else 0.0
     zero = xp.zeros_like(gap)
-    clean, squares = frobenius(xp.where(beyond, zero, gap)) ** 2, frobenius(block) ** 2
-    return xp.where(beyond, model, block), Tally(clean, squares, int(xp.count_nonzero(beyond)), largest), shown
+    out = xp.where(beyond, model, block)
+    clean, squares = frobenius(xp.where(beyond, zero, gap)) ** 2, frobenius(out) ** 2
+    return out, Tally(clean, squares, int(xp.count_nonzero(beyond)), largest), shown

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from rnla._kernels.products import adjoint_product, product
 from rnla._xp.linalg import adjoint, cast, qr, svd, zeros
 from rnla._xp.namespace import from_host, is_numpy, namespace_of, to_host
+from rnla.config import get_config
 from rnla.robust.protocols import Factors
 from rnla.robust.reading import Reader
 
@@ -71,9 +73,12 @@ def located(reader: Reader, c: Any, r: Any, i: Array, j: Array, rank: int, near:
     u, v, inverse = leading_spaces(core, rank, start)
     xp, device = reader.xp, reader.device
     onto = from_host(np.ascontiguousarray(v @ inverse), xp, device)
-    f = c @ cast(onto, c.dtype)
-    g = adjoint(r) @ cast(from_host(np.ascontiguousarray(u), xp, device), r.dtype)
-    return f, g
+    onto = cast(onto, c.dtype)
+    from_rows = cast(from_host(np.ascontiguousarray(u), xp, device), r.dtype)
+    if is_numpy(xp):
+        threads = get_config().threads
+        return product(c, onto, reader.dtype, threads), adjoint_product(r, from_rows, reader.dtype, threads)
+    return c @ onto, adjoint(r) @ from_rows
 
 
 def compressed(f: Any, g: Any) -> Factors:

@@ -65,7 +65,7 @@ def test_chosen_rows_and_columns_equal_the_definition(dtype: str, shape: tuple[i
             if safe.all():
                 close(t1, t2, eps)
                 assert t1.outliers == int((gap >= threshold).sum())
-                assert t1.squares == pytest.approx(float((ro**2).sum()), rel=1e3 * eps)
+                assert t1.squares == pytest.approx(float((expected**2).sum()), rel=1e3 * eps)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "complex64"])

@@ -72,10 +72,11 @@ def test_entries_that_are_not_sampled_may_be_anything() -> None:
 
 def test_a_nan_that_is_sampled_is_told_with_its_place() -> None:
     d, _, _ = model(400, 300, 2, 0.1, seed=3)
-    d[123] = np.nan
-    for method in (*CROSS, "accaltproj", "pcp"):
-        with pytest.raises(rnla.NonFiniteError, match=r"mask=, True where D is observed"):
-            rnla.robust_pca(d, 2, method=method, rng=0)
+    for bad in (np.nan, np.inf):
+        d[123] = bad
+        for method in (*CROSS, "accaltproj", "pcp"):
+            with pytest.raises(rnla.NonFiniteError, match=r"mask=, True where D is observed"):
+                rnla.robust_pca(d, 2, method=method, rng=0)
 
 
 @pytest.mark.parametrize("kind", ["memmap", "fortran", "h5py", "zarr", "dask", "csr", "rows-and-columns", "operator"])
