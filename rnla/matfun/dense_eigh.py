@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from rnla.matfun.dense_roots import changed_square, corrected_by, entries_of
+from rnla.matfun.dense_roots import change_of, corrected_by, entries_of
 from rnla.matfun.galerkin import projected_root
 from rnla.matfun.protocols import Correction, RootProblem
 
@@ -41,6 +41,6 @@ class DenseEigh:
     def correct(self, problem: RootProblem, state: Any = None) -> Correction:
         """Return the correction of a dense or diagonal root."""
         H = entries_of(problem.root, "DenseEigh")
-        change, B = changed_square(H, problem)  # S1
+        change = change_of(H, problem)  # S1
         X = projected_root(H, change).Y  # S2
-        return corrected_by(problem, H, X, B, "the residual, computed", (problem.norm,), len(H))
+        return corrected_by(problem, H, X, change, "the residual, computed", (problem.norm,), len(H))

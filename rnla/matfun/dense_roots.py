@@ -15,9 +15,9 @@ from rnla.matfun.protocols import Correction, RootProblem
 from rnla.matfun.roots import DiagonalRoot, UpdatedRoot
 from rnla.results.report import Status
 
-__all__ = ["changed_square", "corrected_by", "entries_of"]
+__all__ = ["change_of", "corrected_by", "entries_of"]
 
-_ROUNDING = 8  # eps norm(S)^2, of a decomposition
+_ROUNDING = 8
 
 
 def entries_of(root: Any, name: str) -> Small:
@@ -50,22 +50,22 @@ def entries_of(root: Any, name: str) -> Small:
     return (entries + entries.conj().T) / 2
 
 
-def changed_square(H: Small, problem: RootProblem) -> tuple[Small, Small]:
-    """Return sign D D^H and H^2 + sign D D^H."""
+def change_of(H: Small, problem: RootProblem) -> Small:
+    """Return sign D D^H."""
     d = to_host(problem.panel).astype(H.dtype, copy=False)
-    change = problem.sign * (d @ d.conj().T)
-    return change, H @ H + change
+    change: Small = problem.sign * (d @ d.conj().T)
+    return change
 
 
 def corrected_by(
-    problem: RootProblem, H: Small, X: Small, B: Small, measured_by: str, history: tuple[float, ...], products: int
+    problem: RootProblem, H: Small, X: Small, change: Small, measured_by: str, history: tuple[float, ...], products: int
 ) -> Correction:
     """Return a dense correction with its residual, which is computed."""
-    S = H + X
-    left = S @ S - B
-    residual = float(np.abs(np.linalg.eigvalsh((left + left.conj().T) / 2)).max())
-    slack = _ROUNDING * eps_of(np.float64) * float(np.linalg.norm(S, 2)) ** 2
+    product = (H + X / 2) @ X  # its terms are as small as X, unlike those of (H + X)^2 - B
+    residual = float(np.abs(np.linalg.eigvalsh(change - product - product.conj().T)).max())
     values, vectors = np.linalg.eigh(X)
+    size = float(np.abs(values).max())
+    slack = _ROUNDING * eps_of(np.float64) * (2 * float(np.linalg.norm(H)) + size) * size
     order = np.argsort(-np.abs(values), kind="stable")
     met = residual + slack <= problem.target
     return Correction(

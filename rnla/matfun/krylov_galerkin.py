@@ -34,7 +34,7 @@ from rnla.errors import DeadlineReached
 from rnla.iterate import loop, tick
 from rnla.matfun.galerkin import projected_root
 from rnla.matfun.panels import Small
-from rnla.matfun.projection import Projection, begun, grown
+from rnla.matfun.projection import Projection, begun, grown, padded
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.orth.cholesky_qr import gram
 from rnla.results.report import Status
@@ -52,6 +52,7 @@ class _State(NamedTuple):
     history: tuple[float, ...]
     blocks: int
     exact: bool
+    left: float  # by rounding, of the closed form
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class KrylovGalerkin:
     Parameters
     ----------
     blocks : int
-        At most so many products of as many columns as D has.
+        At most so many products of as many columns as D has, and as many more whenever a result is extended.
 
     Examples
     --------
@@ -83,14 +84,15 @@ class KrylovGalerkin:
         return f"KrylovGalerkin, at most {self.blocks} blocks"
 
     def correct(self, problem: RootProblem, state: Any = None) -> Correction:
-        """Return the correction to the target."""
+        """Return the correction to the target, going on from an earlier state if one is given."""
+        most = self.blocks + (0 if state is None else state.blocks)
         if state is None:
             projection, d = begun(problem.root, problem.panel, problem.key.child("basis"))
-            state = _State(projection, d, d[:, :0], (problem.norm,), 1, False)
-            state = self._looked(problem, state)
+            state = _State(projection, d, d[:, :0], (problem.norm,), 1, False, 0.0)
+            state = _looked(problem, state)
         late = False
         try:
-            state = loop(state, lambda now: self._step(problem, now), lambda now: self._finished(problem, now))
+            state = loop(state, lambda now: _step(problem, now, most), lambda now: _finished(problem, now, most))
         except DeadlineReached as error:
             state, late = error.result, True
         values, vectors = np.linalg.eigh(state.Y)
@@ -98,34 +100,35 @@ class KrylovGalerkin:
         met = state.history[-1] <= problem.target
         status = Status.MET if met else Status.DEADLINE if late else Status.ITERATIONS
         size = float(np.linalg.norm(state.projection.T[: len(state.Y), : len(state.Y)] + state.Y, 2))
-        slack = _ROUNDING * eps_of(np.float64) * size**2
-        slack += _ROUNDING * eps_of(problem.root.dtype) * size * float(np.abs(values).max(initial=0.0))
+        slack = state.left + _ROUNDING * eps_of(problem.root.dtype) * size * float(np.abs(values).max(initial=0.0))
         return Correction(
             state.projection.Q[:, : len(state.Y)], vectors[:, order], values[order], state.history[-1], slack,
             "bounded", "the residual of the projection", status, (), state.history, state.projection.products, 0, state,
         )  # fmt: skip
 
-    def _finished(self, problem: RootProblem, now: _State) -> bool:
-        return now.history[-1] <= problem.target or now.blocks >= self.blocks or now.exact
 
-    def _step(self, problem: RootProblem, now: _State) -> _State:
-        """Grow the space until the next look at the projected equation (S4), and look (S2, S3)."""
-        wanted = max(now.blocks + 1, math.ceil(_GROWTH * now.blocks))
-        while now.blocks < min(wanted, self.blocks) and not now.projection.whole:
-            tick()
-            before = now.projection
-            projection, _ = grown(before, before.outside(), problem.key.child("basis", now.blocks))
-            now = now._replace(projection=projection, blocks=now.blocks + 1)
-        return self._looked(problem, now)
+def _finished(problem: RootProblem, now: _State, most: int) -> bool:
+    return now.history[-1] <= problem.target or now.blocks >= most or now.exact
 
-    def _looked(self, problem: RootProblem, now: _State) -> _State:
-        projection = now.projection
-        d = np.concatenate([now.d, np.zeros((projection.size - len(now.d), now.d.shape[1]), dtype=now.d.dtype)])
-        M = problem.sign * (d @ d.conj().T)
-        Y = projected_root(projection.T, M).Y  # S2
-        if projection.whole:
-            return now._replace(Y=Y, history=(*now.history, 0.0), exact=True)
-        rest = projection.outside()
-        last = Y[-rest.shape[1] :]  # S3
-        residual = math.sqrt(max(0.0, float(np.linalg.eigvalsh(last.conj().T @ to_host(gram(rest)) @ last)[-1])))
-        return now._replace(Y=Y, history=(*now.history, residual))
+
+def _step(problem: RootProblem, now: _State, most: int) -> _State:
+    """Grow the space until the next look at the projected equation (S4), and look (S2, S3)."""
+    wanted = min(most, max(now.blocks + 1, math.ceil(_GROWTH * now.blocks)))
+    while now.blocks < wanted and not now.projection.whole:
+        tick()
+        before = now.projection
+        projection, _ = grown(before, before.outside(), problem.key.child("basis", now.blocks))
+        now = now._replace(projection=projection, blocks=now.blocks + 1)
+    return _looked(problem, now)
+
+
+def _looked(problem: RootProblem, now: _State) -> _State:
+    projection = now.projection
+    d = padded(now.d, projection.size)
+    root = projected_root(projection.T, problem.sign * (d @ d.conj().T))  # S2
+    if projection.whole:
+        return now._replace(Y=root.Y, history=(*now.history, 0.0), exact=True, left=root.left)
+    rest = projection.outside()
+    last = root.Y[-rest.shape[1] :]  # S3
+    residual = math.sqrt(max(0.0, float(np.linalg.eigvalsh(last.conj().T @ to_host(gram(rest)) @ last)[-1])))
+    return now._replace(Y=root.Y, history=(*now.history, residual), left=root.left)

@@ -25,7 +25,7 @@ import numpy as np
 from rnla.checks import check_whole
 from rnla.errors import DeadlineReached, InputError
 from rnla.iterate import loop, tick
-from rnla.matfun.dense_roots import changed_square, corrected_by, entries_of
+from rnla.matfun.dense_roots import change_of, corrected_by, entries_of
 from rnla.matfun.galerkin import projected_root
 from rnla.matfun.panels import Small
 from rnla.matfun.protocols import Correction, RootProblem
@@ -69,7 +69,7 @@ class NewtonKleinman:
     def correct(self, problem: RootProblem, state: Any = None) -> Correction:
         """Return the correction of a dense or diagonal root."""
         H = entries_of(problem.root, "NewtonKleinman")
-        change, B = changed_square(H, problem)
+        change = change_of(H, problem)
         if problem.boundary:
             projected_root(H, change)  # refuses what has no root, towards which no step would lead
 
@@ -89,7 +89,7 @@ class NewtonKleinman:
         except DeadlineReached as error:
             last, late = error.result, True
         found = corrected_by(
-            problem, H, last.X, B, "the residual, computed", last.history[:-1], len(H) * len(last.history)
+            problem, H, last.X, change, "the residual, computed", last.history[:-1], len(H) * len(last.history)
         )
         if found.status is not Status.MET:
             out = len(last.history) > self.steps
