@@ -1,7 +1,8 @@
 """The change D D^H of a matrix, brought to the few columns that it needs.
 
 S1. A D of few columns (k <= n, at most 512): G = D^H D = W diag(g) W^H; of D W the columns with g_j above a level are
-    kept.  D D^H without them differs by the largest g_j left out, exactly: D W has orthogonal columns.
+    kept.  D D^H without them differs by the largest g_j left out, exactly: D W has orthogonal columns.  A D so large or
+    small that G would leave the range of the numbers is scaled by a power of two first.
 S2. Any other D: Q diag(s) from its singular value decomposition by the range finder, to a tolerance in the spectral
     norm that is certified; with norm(D - Q Q^H D) <= t norm(D), D D^H differs by at most (2 t + t^2) norm(D)^2; then
     S1's cut of what s_j^2 shows to be too much.
@@ -17,16 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast, eps_of, host_values
+from rnla._xp.linalg import cast, eps_of, host_values, max_abs
 from rnla._xp.namespace import all_finite, from_host, to_host
 from rnla.errors import NonFiniteError, ToleranceNotMet
 from rnla.factorization.svd import svd
 from rnla.matfun.panels import times
 from rnla.operators.dense import Dense
+from rnla.operators.scan import times_power_of_two
 from rnla.orth.cholesky_qr import gram
 from rnla.rng import Key
 
-__all__ = ["Change", "cut", "narrowed"]
+__all__ = ["Change", "cut", "narrowed", "plain"]
 
 _FEW = 512
 
@@ -47,6 +49,12 @@ class Change:
         Of that bound.
     inverse : bool
         Whether the panel changes the inverse of the matrix that `dropped` is of.
+    moved : float
+        Bound on what rounding in making the panel did to it, absolute.
+    moved_share : float
+        The same, relative to the norm of the changed matrix, and added.
+    exponent : int
+        D is 2^exponent times what the others say.
     note : str
         What was done, for the report; empty where D is used as it is.
     """
@@ -56,10 +64,43 @@ class Change:
     dropped: float
     failure_probability: float = 0.0
     inverse: bool = False
+    moved: float = 0.0
+    moved_share: float = 0.0
+    exponent: int = 0
     note: str = ""
 
+    def missed(self, norm: float) -> float:
+        """Return a bound on what the panel does not say of the changed matrix, whose norm is at most `norm`."""
+        return self.dropped * (norm**2 if self.inverse else 1.0) + self.rounding(norm)
 
-def narrowed(op: Any, level: float, key: Key) -> Change:
+    def rounding(self, norm: float) -> float:
+        """Return the part of `missed` that is rounding."""
+        return self.moved + (self.moved_share * norm if self.moved_share else 0.0)
+
+
+def plain(change: Change) -> Change:
+    """Return the change without a power of two of its own.
+
+    Raises
+    ------
+    NonFiniteError
+        Its square leaves the range of the numbers.
+    """
+    if change.exponent == 0:
+        return change
+    if abs(change.exponent) > (60 if eps_of(change.panel.dtype) > 1e-10 else 500):
+        raise NonFiniteError(
+            f"the change has entries of about 2^{change.exponent}, whose squares leave the range of the numbers; scale "
+            "A and D to a size nearer to 1"
+        )
+    squares = 2 * change.exponent
+    return dataclasses.replace(
+        change, panel=times_power_of_two(change.panel, change.exponent), norm=math.ldexp(change.norm, squares),
+        dropped=math.ldexp(change.dropped, squares), exponent=0,
+    )  # fmt: skip
+
+
+def narrowed(op: Any, level: float, key: Key, *, free: bool = False) -> Change:
     """Return the change in the columns that it needs.
 
     Parameters
@@ -69,19 +110,32 @@ def narrowed(op: Any, level: float, key: Key) -> Change:
     level : float
         Share of norm(D D^H) that may be left out.
     key : Key
+    free : bool
+        Whether it may come with a power of two of its own.
     """
+    found = _narrowed(op, level, key)
+    return found if free else plain(found)
+
+
+def _narrowed(op: Any, level: float, key: Key) -> Change:
     n, k = op.shape
     if k > min(n, _FEW):
         return _wide(op, level, key)
     panel = _panel(op)
     if not all_finite(panel):
-        raise NonFiniteError("D holds NaN or infinity; clean the change first")
+        raise NonFiniteError("D holds NaN or infinity, or entries that overflow; clean the change first")
     return cut(panel, level)
 
 
 def cut(panel: Any, level: float) -> Change:
-    """Return the change of a panel without the combinations of columns that matter least (S1)."""
+    """Return the change of a panel without the combinations of columns that matter least (S1).
+
+    With level 0 nothing is left out but columns of a D that is zero.
+    """
     k = int(panel.shape[1])
+    exponent = _exponent(max_abs(panel), panel.dtype)
+    if exponent:
+        panel = times_power_of_two(panel, -exponent)
     g = to_host(gram(panel))
     g = g.astype(np.complex128 if np.iscomplexobj(g) else np.float64, copy=False)
     values, vectors = np.linalg.eigh(g) if k else (np.zeros(1), g)
@@ -89,11 +143,20 @@ def cut(panel: Any, level: float) -> Change:
     if top == 0:
         return Change(panel[:, :0], 0.0, 0.0)
     kept = values > level * top
-    if kept.all():
-        return Change(panel, top, 0.0)
-    dropped = max(0.0, float(values[~kept].max())) + 4 * eps_of(np.float64) * math.sqrt(k) * top
+    if kept.all() or level == 0:
+        return Change(panel, top, 0.0, exponent=exponent)
+    # Gram entries of single precision are rounded to it, and so are the eigenvalues left out.
+    dropped = max(0.0, float(values[~kept].max())) + 4 * eps_of(panel.dtype) * math.sqrt(k) * top
     note = f"{int(kept.sum())} of {k} columns of D matter; the others are {dropped / top:.1e} of D D^H"
-    return Change(times(panel, vectors[:, kept][:, ::-1]), top, dropped, note=note)
+    return Change(times(panel, vectors[:, kept][:, ::-1]), top, dropped, exponent=exponent, note=note)
+
+
+def _exponent(largest: float, dtype: Any) -> int:
+    """Return the even power of two that entries up to `largest` are divided by; 0 in a comfortable range."""
+    comfort = 1e5 if eps_of(dtype) > 1e-10 else 1e60
+    if largest == 0 or 1 / comfort <= largest <= comfort:
+        return 0
+    return 2 * (math.frexp(largest)[1] // 2)
 
 
 def _panel(op: Any) -> Any:
@@ -114,12 +177,15 @@ def _wide(op: Any, level: float, key: Key) -> Change:
     s = host_values(found.s)
     if len(s) == 0 or s[0] == 0:
         return Change(found.U[:, :0], 0.0, 0.0)
+    exponent = _exponent(float(s[0]), op.dtype)
+    s = np.ldexp(s.astype(np.float64), -exponent)
     top = float(s[0]) ** 2
-    reached = found.error.upper * found.error.norm_of_A / float(s[0])
+    reached = found.error.upper * (found.error.norm_of_A / float(host_values(found.s)[0]))
     dropped = (2 * reached + reached**2) * top
     kept = s**2 > level * top / 2
     dropped += float((s[~kept] ** 2).max(initial=0.0))
     r = int(kept.sum())
-    panel = found.U[:, :r] * cast(found.s[:r], found.U.dtype)[None, :]
+    kept_s = times_power_of_two(found.s[:r], -exponent) if exponent else found.s[:r]
+    panel = found.U[:, :r] * cast(kept_s, found.U.dtype)[None, :]
     note = f"D, of {op.shape[1]} columns, was compressed to {r}; the others are {dropped / top:.1e} of D D^H"
-    return Change(panel, top, dropped, float(found.error.failure_probability), note=note)
+    return Change(panel, top, dropped, float(found.error.failure_probability), exponent=exponent, note=note)

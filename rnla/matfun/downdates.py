@@ -13,12 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import eps_of, max_abs
-from rnla.errors import InputError
+from rnla._xp.linalg import eps_of, frobenius, max_abs
+from rnla.errors import InputError, NonFiniteError, OperatorError
+from rnla.matfun.change import Change, cut, plain
+from rnla.matfun.given_roots import require_solved
 from rnla.matfun.panels import Small, inner, times
-from rnla.matfun.roots import DiagonalRoot, Root
+from rnla.matfun.roots import DiagonalRoot, FramedRoot, Root
 
-__all__ = ["Half", "change_of_inverse", "half_solved", "require_feasible", "require_invertible"]
+__all__ = [
+    "Half",
+    "change_of_inverse",
+    "half_if_solved",
+    "half_solved",
+    "moved_by_frame",
+    "require_feasible",
+    "require_invertible",
+]
 
 _SINGULAR = 10  # n eps of the largest eigenvalue: below, a decomposed root is singular to working precision
 
@@ -67,12 +77,27 @@ def half_solved(root: Root, panel: Any, exact: bool) -> Half:
         half = xp.where(zero[:, None], xp.zeros_like(panel), panel / safe[:, None])
     else:
         half = root.shifted_solve(0.0, panel)
+        if not isinstance(root, DiagonalRoot):
+            require_solved(root, 0.0, half, panel)
     gram = inner(half, half)
+    if not np.isfinite(gram).all():
+        raise NonFiniteError(
+            "D^H A^-1 D overflows: A_half is singular to working precision, or D very much larger than A_half; add a "
+            "ridge to A_half, or bring the two nearer to each other"
+        )
     mu = float(np.linalg.eigvalsh(gram)[-1])
     stretch = 1.0
     if not (isinstance(root, DiagonalRoot) and exact):
         stretch += root.upper / root.lower if root.lower > 0 and root.upper < math.inf else 1 / math.sqrt(eps)
     return Half(half, gram, mu, 100 * eps * stretch)
+
+
+def half_if_solved(root: Root, panel: Any, exact: bool) -> Half | None:
+    """Return H^{-1} D, None where H is singular, so that it tells nothing."""
+    try:
+        return half_solved(root, panel, exact)
+    except (np.linalg.LinAlgError, ZeroDivisionError, InputError, NonFiniteError, OperatorError):
+        return None
 
 
 def require_feasible(half: Half) -> None:
@@ -87,15 +112,34 @@ def require_feasible(half: Half) -> None:
 def require_invertible(root: Root, exact: bool) -> None:
     """Raise where A is singular, so that it has no inverse root."""
     level = 0.0 if exact else _SINGULAR * root.shape[0] * eps_of(root.dtype) * root.upper
-    if isinstance(root, DiagonalRoot) and root.lower <= level:
+    if isinstance(root, DiagonalRoot) and root.shape[0] and root.lower <= level:
         raise InputError(
             f"A has no inverse root: its root has the eigenvalue {root.lower:.3g}, and the largest is "
             f"{root.upper:.3g}; add a ridge to A, or ask for power=0.5 or 0.25"
         )
 
 
-def change_of_inverse(root: Root, half: Half, sign: int) -> tuple[Any, float]:
-    """Return U, and norm(H U)^2 for a downdate of the inverse (0 else).
+def change_of_inverse(
+    root: Root, half: Half, panel: Any, sign: int, turned: float, level: float
+) -> tuple[Change, float]:
+    """Return the change of the inverse, and norm(H U)^2 for a downdate of it (0 else).
+
+    With W = H^{-2} D computed, d = H^{-1}((H W - H^{-1} D) + H^{-1}(H H^{-1} D - D)) is what its residuals say is wrong
+    with it, and W - d is used.  Where d is as wrong as W was, the change is moved by at most 2 norm(d) norm(P),
+    P = B^{-1} D; by a turn t of D by at most 2 norm(t) norm(P) norm(B^{-1}); by an error of G = D^H H^{-2} D by at most
+    norm(P)^2 times that.
+
+    Parameters
+    ----------
+    root : Root
+    half : Half
+    panel : array, shape (n, k)
+        D.
+    sign : int
+    turned : float
+        What turning D into the basis of `root` did to it.
+    level : float
+        Share of norm(U U^H) that may be left out.
 
     Raises
     ------
@@ -109,6 +153,27 @@ def change_of_inverse(root: Root, half: Half, sign: int) -> tuple[Any, float]:
             f"A - D D^H is singular to working precision, lambda_max(D^H A^-1 D) - 1 = {values[-1] - 1:.3g}, so it "
             "has no inverse root; its root is given by power=0.5"
         )
-    scaled = vectors / np.sqrt(1 + sign * values)
+    whole = root.shifted_solve(0.0, half.panel)
+    first = root.shifted_solve(0.0, root.matmat(half.panel) - panel)
+    wrong = root.shifted_solve(0.0, root.matmat(whole) - half.panel + first)
+    whole = whole - wrong
+    narrow = plain(cut(times(whole, vectors / np.sqrt(1 + sign * values)), level))
     mu = float(values[-1] / (1 + values[-1])) if sign > 0 else 0.0
-    return times(root.shifted_solve(0.0, half.panel), scaled), mu
+    size = frobenius(times(whole, vectors / (1 + sign * values)))
+    cross = float(np.linalg.norm(inner(panel, whole) - half.gram, 2))
+    moved = 2 * frobenius(wrong) * size + size**2 * cross
+    return dataclasses.replace(narrow, inverse=True, moved=moved, moved_share=2 * turned * size), mu
+
+
+def moved_by_frame(frame: FramedRoot, change: Change) -> float:
+    """Return a bound on what the decomposition of a dense root did to the change U U^H of its inverse.
+
+    With E = A - H^2, B^{-1} E B^{-1} - A^{-1} E A^{-1} = U U^H E U U^H - sign (U U^H E A^{-1} + A^{-1} E U U^H).
+    """
+    if frame.given is None or change.panel.shape[1] == 0:
+        return 0.0
+    inside, u = frame.inside, frame.out(change.panel)
+    left = frame.into(frame.given.matmat(frame.given.matmat(u))) - inside.matmat(inside.matmat(change.panel))
+    solved = frobenius(inside.shifted_solve(0.0, inside.shifted_solve(0.0, left)))
+    within = float(np.linalg.norm(inner(change.panel, left), 2))
+    return 2 * solved * math.sqrt(change.norm) + change.norm * within

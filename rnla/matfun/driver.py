@@ -9,20 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast
+from rnla._xp.linalg import cast, frobenius
 from rnla._xp.namespace import backend_name, is_numpy
-from rnla.config import fixed_settings
-from rnla.errors import DeadlineReached, InputError, ToleranceNotMet
+from rnla.config import fixed_settings, get_config
+from rnla.errors import BudgetError, DeadlineReached, InputError, ToleranceNotMet
 from rnla.iterate import watching
-from rnla.matfun.change import Change, cut, narrowed
-from rnla.matfun.downdates import change_of_inverse, half_solved, require_feasible, require_invertible
+from rnla.matfun.change import Change, narrowed
+from rnla.matfun.downdates import (
+    change_of_inverse,
+    half_if_solved,
+    half_solved,
+    moved_by_frame,
+    require_feasible,
+    require_invertible,
+)
 from rnla.matfun.galerkin import continued
 from rnla.matfun.inputs import fourth_root_of, require_together, root_of
 from rnla.matfun.panels import real_row, scaled_columns
 from rnla.matfun.planning import decomposes
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.matfun.request import RootRequest
-from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, UpdatedRoot
+from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, UpdatedRoot, scaled
+from rnla.matfun.scaling import common_exponent, of_power, require_representable, rescaled, times_power
 from rnla.matfun.stage import Stage, droppable, forward_bound, stage_of
 from rnla.results import ErrorEstimate, Report, RootResume, RootUpdate, Status
 from rnla.results.topic_plan import TopicPlan
@@ -36,9 +44,12 @@ def run(A_half: Any, A_quarter: Any, op: Any, request: RootRequest, the_plan: To
     """Return the result of a call, or raise what it fell short of."""
     started = time.perf_counter()
     with fixed_settings(), watching(), working(op.xp, op.dtype, the_plan.flops):
+        _require_room(the_plan)
         given = root_of(A_half, op, solving=decomposes(the_plan.method, request))
         require_together(given, op)
-        change = narrowed(op, request.tol / 16, key.child("change"))
+        # Of an inverse it is not D's largest part that matters most, so that nothing is left out of it.
+        level = request.tol / 16 if request.power > 0 else 0.0
+        change = narrowed(op, level, key.child("change"), free=True)
         quarter = fourth_root_of(given, A_quarter, op) if request.stages == 2 else None
         result = _answer(given, quarter, change, request, the_plan, key, started)
     return settled(result, request)
@@ -65,32 +76,51 @@ def settled(result: RootUpdate, request: RootRequest) -> RootUpdate:
     return result
 
 
+def _require_room(the_plan: TopicPlan) -> None:
+    if not get_config().allows(the_plan.bytes):
+        raise BudgetError(
+            f"the update takes about {the_plan.bytes} bytes beside the input, more than "
+            f"memory_budget={get_config().budget()}; allow more, give a larger tol, or fewer columns of D at a time"
+        )
+
+
 def _answer(
     given: Root, quarter: Any, change: Change, request: RootRequest, the_plan: TopicPlan, key: Key, started: float
 ) -> RootUpdate:
+    exponent, own = common_exponent(given, change, request.power), given
+    given, change, sign = scaled(given, -exponent), rescaled(change, exponent), request.sign
     frame = given if isinstance(given, FramedRoot) else None
     root: Any = given if frame is None else frame.inside
-    panel = cast(change.panel, getattr(root.xp, root.dtype.name))
-    panel = panel if frame is None else frame.into(panel)
-    change, sign = dataclasses.replace(change, panel=panel), request.sign
-    half = half_solved(root, panel, frame is None) if root.solves and panel.shape[1] else None
-    if sign < 0 and half is not None:
-        require_feasible(half)
-    mu = 0.0 if sign > 0 else math.nan if half is None else half.mu
+    panel, turned = cast(change.panel, getattr(root.xp, root.dtype.name)), 0.0
+    if frame is not None:
+        panel, whole = frame.into(panel), panel
+        turned = frobenius(frame.out(panel) - whole)
+    # U is not quite unitary, and so the change that is worked on not quite D D^H.
+    change = dataclasses.replace(change, panel=panel, moved=(2 * math.sqrt(change.norm) + turned) * turned)
+    some = root.solves and panel.shape[1] > 0
     if request.power < 0:
         if not root.solves:
             raise InputError("an inverse root needs solves with the root of A: give it shifted_solve(s, X)")
         require_invertible(root, frame is None)
+        half = half_solved(root, panel, frame is None) if some else None
+    else:
+        half = half_if_solved(root, panel, frame is None) if some and sign < 0 else None
+    if sign < 0 and half is not None:
+        require_feasible(half)
+    mu = 0.0 if sign > 0 else math.nan if half is None else min(1.0, half.mu + half.blur)
+    if request.power < 0:
         if half is not None:
-            u, mu = change_of_inverse(root, half, sign)
-            narrow = cut(u, request.tol / 16)
-            change = dataclasses.replace(narrow, dropped=change.dropped, inverse=True, note=change.note)
+            dropped, note, failure = change.dropped, change.note, change.failure_probability
+            change, mu = change_of_inverse(root, half, panel, sign, turned, request.tol / 16)
+            moved = change.moved + (0.0 if frame is None else moved_by_frame(frame, change))
+            change = dataclasses.replace(change, dropped=dropped, failure_probability=failure, note=note, moved=moved)
         root, sign = inverse_of(root), -sign
     stages = [_first(root, change, sign, request, the_plan.method, mu, key)]
     if quarter is not None:
-        root = quarter if request.power > 0 else inverse_of(quarter)
+        half_root = scaled(quarter, -exponent // 2)
+        root = half_root if request.power > 0 else inverse_of(half_root)
         stages.append(_second(root, stages[0], sign, request, mu, key))
-    return _assembled(given, frame, root, stages, request, the_plan, key, started, change.note)
+    return _assembled(own, quarter, frame, exponent, stages, request, the_plan, key, started, change)
 
 
 def inverse_of(root: Root) -> Root:
@@ -126,70 +156,97 @@ def _second(root: Root, first: Stage, sign: int, request: RootRequest, mu: float
     )  # fmt: skip
 
 
+def _source(own: Any, quarter: Any, request: RootRequest) -> Any:
+    """Return the power of A that is corrected, as the caller gave it, not scaled; in the basis it is worked on in."""
+    root = quarter if quarter is not None else own.inside if isinstance(own, FramedRoot) else own
+    return root if request.power > 0 else inverse_of(root)
+
+
 def _assembled(
-    given: Root,
+    own: Any,
+    quarter: Any,
     frame: FramedRoot | None,
-    root: Any,
+    exponent: int,
     stages: list[Stage],
     request: RootRequest,
     the_plan: TopicPlan,
     key: Key,
     started: float,
-    note: str,
+    change: Change,
 ) -> RootUpdate:
+    """Return the result; the stages are of 2^-exponent A_half."""
     first, last = stages[0], stages[-1]
-    V, w = last.V, last.w
-    error, forward = first.error, forward_bound(first.error, first.least)
-    if frame is not None:
-        error += _decomposed(frame, first, request.power)
+    up = of_power(exponent, request.power)
+    V, w = last.V, np.ldexp(last.w, up)
+    require_representable(w, own.dtype)
+    turned = 0.0 if frame is None else _decomposed(frame, first, request.power)
+    error, rounding = first.error + turned, first.rounding + turned
+    forward = forward_bound(error, first.least)
     if len(stages) == 2:
         size = math.sqrt(first.upper + first.error)
         error += (2 * size + last.error) * last.error
+        rounding += (2 * size + last.rounding) * last.rounding
         forward = forward_bound(last.error, last.least) + forward_bound(forward, last.least)
-    source: Any = UpdatedRoot(root, V, w)
+    forward = times_power(forward, up)
+    source: Any = UpdatedRoot(_source(own, quarter, request), V, w)
     if frame is not None:
         V, source = frame.out(V), FramedRoot(frame.frame, source)
     found = [stage.found for stage in stages if stage.found is not None]
     relative = error / first.lower if first.lower else 0.0
+    squares = 2 * exponent if request.power > 0 else -2 * exponent
+    absolute, norm = times_power(error, squares), times_power(first.lower, squares)
     of = f"{'B' if request.power > 0 else 'B^-1'}, B = A {'+' if request.sign > 0 else '-'} D D^H"
     kind = "estimated" if any(one.kind == "estimated" for one in found) else "bounded"
     forward = forward if kind == "bounded" else math.nan
     estimate = ErrorEstimate(
-        value=relative, absolute=error, norm="spectral", kind=kind,
+        value=relative, absolute=absolute, norm="spectral", kind=kind,
         method=found[0].measured_by if found else "nothing to change",
         upper=relative if kind == "bounded" else math.nan,
-        failure_probability=sum(stage.failure_probability for stage in stages), standard_error=math.nan,
-        floor=first.floor / first.lower if first.lower else 0.0, norm_of_A=first.lower, residual=error,
-        residual_upper=error, cut="sum", of=of,
+        failure_probability=sum(stage.failure_probability for stage in stages) + change.failure_probability,
+        standard_error=math.nan, floor=first.floor / first.lower if first.lower else 0.0, norm_of_A=norm,
+        residual=absolute, residual_upper=absolute, cut="sum", of=of,
     )  # fmt: skip
     status = next((stage.status for stage in stages if not stage.status.ok), Status.MET)
     if kind == "estimated" and status is Status.MET:
         status = Status.NOT_CERTIFIED if request.explicit else Status.MET
-    elif kind == "bounded" and relative <= request.tol and status is not Status.DEADLINE:
+    elif (
+        kind == "bounded"
+        and error - _excused(request, rounding) <= request.tol * first.lower
+        and status is not Status.DEADLINE
+    ):
         status = Status.MET  # whatever finer aim the steps had
     elif status is Status.MET:
         status = Status.NOT_CERTIFIED
-    products = sum(one.products + one.solves for one in found) + sum(stage.products for stage in stages)
-    solves = sum(one.solves for one in found)
-    notes = [note] if note else []
-    if solves:
-        notes.append(f"{solves} of the products are columns of {sum(len(one.shifts) for one in found)} shifted solves")
+    counts = own.counts
+    notes = [change.note] if change.note else []
+    if counts.solves:
+        notes.append(f"{counts.solves} of the products are columns solved with")
+    if exponent:
+        notes.append(f"A_half and D were divided by 2^{exponent}, which rounds nothing")
+    if status is Status.NOT_CERTIFIED and sum(one.slack for one in found) > request.tol * first.lower / 4:
+        notes.append("what the solves with the root leave is above the tolerance: give it a more exact shifted_solve")
     report = Report(
-        plan=the_plan, shape=given.shape, rank=len(w), size=max((int(one.Q.shape[1]) for one in found), default=0),
-        blocks=(), passes=sum(2 * len(one.shifts) + 1 for one in found), scans=0, products=products, seed=key.seed,
-        dtype_path=str(given.dtype), backend=backend_name(given.xp), device="" if given.device is None else
-        str(given.device), copies=(), numerical_rank=len(w), deterministic=is_numpy(given.xp),
-        seconds=time.perf_counter() - started, notes=tuple(notes), kernels=kernels_in_use(given.xp, given.dtype),
+        plan=the_plan, shape=own.shape, rank=len(w), size=max((int(one.Q.shape[1]) for one in found), default=0),
+        blocks=(), passes=counts.passes, scans=0, products=counts.products + counts.solves, seed=key.seed,
+        dtype_path=str(own.dtype), backend=backend_name(own.xp), device="" if own.device is None else
+        str(own.device), copies=(), numerical_rank=len(w), deterministic=is_numpy(own.xp),
+        seconds=time.perf_counter() - started, notes=tuple(notes), kernels=kernels_in_use(own.xp, own.dtype),
     )  # fmt: skip
     scale = first.lower or 1.0
+    scales = (exponent if request.power > 0 else -exponent, up)
     asked = {"sign": request.sign, "power": request.power, "tol": request.tol, "max_rank": request.max_rank}
     return RootUpdate(
         w=real_row(w, V), V=V, error=estimate, power=request.power, sign=request.sign,
         error_of_change=error / first.change if first.change else 0.0, forward_bound=forward,
-        shifts=tuple(s for one in found for s in one.shifts),
+        shifts=tuple(times_power(s, shift) for one, shift in zip(found, scales, strict=False) for s in one.shifts),
         history=tuple(r / scale for one in found for r in one.history), report=report, status=status,
         resume=RootResume("sqrtm_update", asked), _source=source,
     )  # fmt: skip
+
+
+def _excused(request: RootRequest, rounding: float) -> float:
+    """Return the part of the error that no tolerance was given for: rounding where it grows with the condition."""
+    return 0.0 if request.explicit or request.power == 0.5 else rounding
 
 
 def _decomposed(frame: FramedRoot, first: Stage, power: float) -> float:

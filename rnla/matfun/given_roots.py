@@ -25,7 +25,7 @@ from rnla.operators.sparse import Sparse
 from rnla.operators.verify import AdjointMismatch, require_adjoint
 from rnla.rng import Key
 
-__all__ = ["GivenRoot", "SparseRoot"]
+__all__ = ["GivenRoot", "SparseRoot", "require_solved"]
 
 
 class SparseRoot:
@@ -214,8 +214,15 @@ def require_solved(root: Any, s: float, y: Any, x: Any) -> None:
     size = max_abs(x) + abs(s) * max_abs(y)
     size = max(size, root.magnitude * max_abs(y))
     gap = max_abs(left)
-    if gap > math.sqrt(eps_of(root.dtype)) * size:
+    if gap <= math.sqrt(eps_of(root.dtype)) * size:
+        return
+    told = f"{gap:.1e} is left, where the largest entries have size {size:.1e}"
+    if root.kind != GivenRoot.kind:
         raise OperatorError(
-            f"shifted_solve({s:.3g}, X) of the root does not solve (H + s I) Y = X: {gap:.1e} is left, where the "
-            f"largest entries have size {size:.1e}; it must give the inverse of H + s I times X"
+            f"the root ({root.kind}) plus {s:.3g} I is too near to singular to be solved with: {told}; compute the "
+            "root of A afresh, or add a ridge"
         )
+    raise OperatorError(
+        f"shifted_solve({s:.3g}, X) of the root does not solve (H + s I) Y = X: {told}; it must give the inverse of "
+        "H + s I times X"
+    )

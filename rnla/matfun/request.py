@@ -69,7 +69,7 @@ def read_root_request(
 
     `estimated` says that the method can only estimate its error: what it aims at by default is less.
     """
-    if isinstance(sign, bool) or sign not in (1, -1):
+    if isinstance(sign, (bool, np.bool_)) or not isinstance(sign, (int, float, np.number)) or sign not in (1, -1):
         raise InputError(f"sign={sign!r} must be 1 for A + D D^H or -1 for A - D D^H")
     if isinstance(power, str) or check_number("power", power) not in POWERS:
         raise InputError(f"power={power!r} is not one of {', '.join(map(str, POWERS))}")

@@ -18,17 +18,20 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import eps_of
+from rnla.errors import InputError
 from rnla.matfun.change import Change
 from rnla.matfun.norms import norm_bounds
 from rnla.matfun.panels import times
 from rnla.matfun.protocols import Correction, RootProblem
-from rnla.matfun.roots import Root
+from rnla.matfun.roots import DiagonalRoot, Root
 from rnla.results.report import Status
 from rnla.rng import Key
 
 __all__ = ["Stage", "droppable", "forward_bound", "stage_of"]
 
 _ROUNDING = 10
+_NOTHING = {True: 1e-28, False: 1e-240}  # of norm(B), in single and in double precision
+_SEEN = 30  # sqrt(eps) of the largest: the square of such an eigenvalue is above rounding
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +58,8 @@ class Stage:
         What the method gave; None where nothing changed.
     products : int
         Columns multiplied with H for the bounds.
+    rounding : float
+        The part of the error that rounding did, in the small algebra and in making the change.
     """
 
     V: Any
@@ -69,6 +74,7 @@ class Stage:
     status: Status
     found: Correction | None
     products: int
+    rounding: float = 0.0
 
 
 def stage_of(
@@ -100,15 +106,14 @@ def stage_of(
     """
     eps, panel = eps_of(root.dtype), change.panel
     if panel.shape[1] == 0:
-        top = root.upper**2
-        nothing = np.zeros(0)
-        return Stage(
-            panel, nothing, change.dropped, 0.0, top, top, 0.0, change.norm, root.lower, Status.MET, None, 0
-        )  # fmt: skip
+        return _unchanged(root, change, 0.0, root.magnitude**2)
     norms = norm_bounds(root, panel, sign, change.norm, key)  # S1
+    if change.norm <= _NOTHING[eps > 1e-10] * norms.lower:  # its square is lost beside B, whatever is done
+        return _unchanged(root, change, change.norm, norms.lower)
     limit = float(allowed(norms.lower))
     boundary = sign < 0 and not mu < 1 - 1e4 * eps
     found = correct(RootProblem(root, panel, sign, limit / 4, change.norm, key.child("method"), boundary))  # S2
+    _require_semidefinite(root, found)
     size = math.sqrt(norms.upper + found.residual)
     sizes = np.abs(found.w)
     kept = int(np.count_nonzero(sizes > droppable(size, limit / 2)))  # S3
@@ -118,13 +123,37 @@ def stage_of(
     dropped = float(sizes[kept:].max(initial=0.0))
     largest = float(sizes.max(initial=0.0))
     floor = _ROUNDING * eps * (size + largest) * largest  # S4
-    left_out = change.dropped * (norms.upper**2 if change.inverse else 1.0)
-    error = found.residual + found.slack + (2 * size + dropped) * dropped + left_out + floor
+    error = found.residual + found.slack + (2 * size + dropped) * dropped + change.missed(norms.upper) + floor
     least = root.lower * (1.0 if sign > 0 else math.sqrt(max(0.0, 1 - mu)))
     return Stage(
         times(found.Q, found.W[:, :kept]), found.w[:kept], error, floor, norms.lower, norms.upper,
         norms.failure_probability, change.norm, least, status, found, norms.products,
+        floor + change.rounding(norms.upper),
     )  # fmt: skip
+
+
+def _unchanged(root: Root, change: Change, missed: float, norm: float) -> Stage:
+    """Return the root that is there: nothing changes, or nothing that could be seen."""
+    error = missed + change.missed(norm)
+    return Stage(
+        change.panel[:, :0], np.zeros(0), error, 0.0, norm, norm, 0.0, change.norm, root.lower, Status.MET, None, 0
+    )  # fmt: skip
+
+
+def _require_semidefinite(root: Root, found: Correction) -> None:
+    """Raise where the root, projected on the basis of the method, has an eigenvalue that its square tells apart from 0.
+
+    The products with an indefinite matrix are as good as those with its modulus, which is the root: only this shows it.
+    """
+    projection = getattr(found.state, "projection", None)
+    if isinstance(root, DiagonalRoot) or projection is None or projection.size == 0:
+        return
+    values = np.linalg.eigvalsh(projection.T)
+    if values[0] < -_SEEN * math.sqrt(eps_of(root.dtype)) * float(np.abs(values).max()):
+        raise InputError(
+            f"A_half is not positive semidefinite: it has an eigenvalue of {values[0]:.3g} or less, and one of "
+            f"{values[-1]:.3g} or more; pass the positive root of A"
+        )
 
 
 def droppable(size: float, allowed: float) -> float:
