@@ -80,8 +80,8 @@ class RieCUR:
     samples : float
         The cross has samples * rank * log(n) rows and columns.
     decay : float
-        What the threshold is multiplied with in each iteration: 0.7 up to 30 percent of outliers, 0.8 up to 50, 0.9
-        beyond.
+        What the threshold is multiplied with in each iteration: 0.5 up to 15 percent of outliers, 0.7 up to 30,
+        0.8 up to 50, 0.9 beyond.
     resample : bool
         Whether each iteration has a cross of its own.
     sampling : {"uniform", "leverage"}

@@ -33,6 +33,7 @@ ROBUST_METHODS: dict[str, type[Any]] = {
 """The methods by name."""
 
 _SLOWER = (0.85, 0.95)
+_PACES = ((0.15, 0.5), (0.3, 0.7), (0.5, 0.8), (1.0, 0.9))  # outliers up to a share, and the decay for them
 _RATES = {"cross": 4e8, "whole": 4e8, "svd": 3e9}  # entries, entries, and flops a second on one core
 
 
@@ -127,7 +128,7 @@ def _choice(
 ) -> tuple[Any, tuple[str, ...]]:
     """Return the method for what is known, and why."""
     share = threshold.outliers
-    decay = 0.7 if share is None or share <= 0.3 else 0.8 if share <= 0.5 else 0.9
+    decay = 0.7 if share is None else next(pace for most, pace in _PACES if share <= most)
     because = "no share of outliers was given" if share is None else f"{share:.0%} of outliers are expected"
     pace = f"the threshold falls by {decay:g}: {because}"
     if mask is not None:

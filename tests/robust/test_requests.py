@@ -181,7 +181,7 @@ def test_the_plan_says_which_method_and_why() -> None:
     assert "less than half of D" in str(planned(big))
     assert isinstance(planned(big[:200, :200]).method, rnla.AccAltProj)
     assert isinstance(planned(big, mask=np.arange(2000) != np.arange(2000)[:, None]).method, rnla.AccAltProj)
-    for share, decay in ((0.1, 0.7), (0.3, 0.7), (0.4, 0.8)):
+    for share, decay in ((0.1, 0.5), (0.3, 0.7), (0.4, 0.8)):
         assert planned(big, threshold=rnla.Threshold(outliers=share)).method.decay == decay
     assert planned(big, threshold=rnla.Threshold(outliers=0.7)).method == rnla.AccAltProj(
         decay=0.9, threshold=rnla.Threshold(outliers=0.7)
