@@ -88,11 +88,15 @@ def plain(change: Change) -> Change:
     """
     if change.exponent == 0:
         return change
-    if abs(change.exponent) > (60 if eps_of(change.panel.dtype) > 1e-10 else 500):
+    limit = 60 if eps_of(change.panel.dtype) > 1e-10 else 500
+    if change.exponent > limit:
         raise NonFiniteError(
             f"the change has entries of about 2^{change.exponent}, whose squares leave the range of the numbers; scale "
             "A and D to a size nearer to 1"
         )
+    if change.exponent < -limit:  # it is nothing, to the last digit of all that it could change
+        small = math.ldexp(change.norm, 2 * change.exponent)
+        return dataclasses.replace(change, panel=change.panel[:, :0], norm=small, moved=small, exponent=0)
     squares = 2 * change.exponent
     return dataclasses.replace(
         change, panel=times_power_of_two(change.panel, change.exponent), norm=math.ldexp(change.norm, squares),

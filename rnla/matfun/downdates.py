@@ -28,6 +28,7 @@ __all__ = [
     "moved_by_frame",
     "require_feasible",
     "require_invertible",
+    "unseen_by_inverse",
 ]
 
 _SINGULAR = 10  # n eps of the largest eigenvalue: below, a decomposed root is singular to working precision
@@ -117,6 +118,19 @@ def require_invertible(root: Root, exact: bool) -> None:
             f"A has no inverse root: its root has the eigenvalue {root.lower:.3g}, and the largest is "
             f"{root.upper:.3g}; add a ridge to A, or ask for power=0.5 or 0.25"
         )
+
+
+def unseen_by_inverse(root: Root, change: Change) -> Change:
+    """Return a change that is nothing where D is so small beside A_half that its squares would leave the range.
+
+    B^{-1} = A^{-1} up to a share norm(D)^2 / lambda_min(A) of it; a root whose smallest eigenvalue is not known has
+    none below eps times the largest that an inverse could be computed of.
+    """
+    single = eps_of(root.dtype) > 1e-10
+    least = root.lower if root.lower > 0 else eps_of(root.dtype) * root.magnitude
+    if change.panel.shape[1] == 0 or least == 0 or change.norm > (1e-28 if single else 1e-200) * least * least:
+        return change
+    return dataclasses.replace(change, panel=change.panel[:, :0], moved_share=2 * change.norm / least**2)
 
 
 def change_of_inverse(

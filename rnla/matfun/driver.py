@@ -22,6 +22,7 @@ from rnla.matfun.downdates import (
     moved_by_frame,
     require_feasible,
     require_invertible,
+    unseen_by_inverse,
 )
 from rnla.matfun.galerkin import continued
 from rnla.matfun.inputs import fourth_root_of, require_together, root_of
@@ -97,6 +98,9 @@ def _answer(
         turned = frobenius(frame.out(panel) - whole)
     # U is not quite unitary, and so the change that is worked on not quite D D^H.
     change = dataclasses.replace(change, panel=panel, moved=(2 * math.sqrt(change.norm) + turned) * turned)
+    if request.power < 0:
+        change = unseen_by_inverse(root, change)
+        panel = change.panel
     some = root.solves and panel.shape[1] > 0
     if request.power < 0:
         if not root.solves:

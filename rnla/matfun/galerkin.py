@@ -14,11 +14,13 @@ holds C; what rounding leaves of the closed form is measured and added.  Checked
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnla._xp.linalg import eps_of
 from rnla._xp.namespace import to_host
 from rnla.errors import DeadlineReached, InputError
 from rnla.iterate import loop, tick
@@ -61,8 +63,10 @@ class GalerkinState(NamedTuple):
     solves: int
 
 
-def projected_root(T: Small, M: Small) -> ProjectedRoot:
-    """Return the root of T^2 + M.
+def projected_root(
+    T: Small, M: Small, eps: float = float(np.finfo(np.float64).eps), slack: float = 0.0
+) -> ProjectedRoot:
+    """Return the root of T^2 + M, which were computed with rounding `eps`, M with an error of `slack` more.
 
     The difference of two roots loses a small Y in the rounding of T.  So it is improved by a step of Newton's method
     on T Y + Y T + Y^2 = M, whose terms are as small as Y, and in which what is left is measured.
@@ -82,7 +86,7 @@ def projected_root(T: Small, M: Small) -> ProjectedRoot:
     scale = max(float(np.abs(x).sum(axis=1).max(initial=0.0)) for x in (squared, M))
     squared = squared + M
     values, vectors = np.linalg.eigh((squared + squared.conj().T) / 2)
-    if values[0] < -1e3 * np.finfo(np.float64).eps * scale:
+    if values[0] < -1e3 * eps * scale - slack:
         raise InputError(
             f"the downdate is not possible: A - D D^H has an eigenvalue of {values[0]:.3g} or less, and so no root; "
             "take less away, or pass sign=+1 if D is to be added"
@@ -117,6 +121,7 @@ def galerkin(
     steps: int,
     key: Key,
     solve: Callable[[float, Any], Any],
+    slack: float = 0.0,
 ) -> GalerkinState:
     """Return the correction on a space that has grown until the residual is at most `target`.
 
@@ -133,6 +138,8 @@ def galerkin(
     key : Key
     solve : callable
         (s, X) -> (H + s I)^{-1} X, or near it: the residual is measured, whatever the space was made with.
+    slack : float
+        How far C may be from what it stands for, so that H^2 + C has an eigenvalue as far below zero.
     """
 
     def step(now: GalerkinState) -> GalerkinState:
@@ -140,21 +147,27 @@ def galerkin(
         s = _shift(now)
         block = solve(s, now.projection.remainder(now.directions))
         wider, _ = grown(now.projection, block, key.child(now.steps))
-        return _looked_at(now, wider, now.M, target, s, int(block.shape[1]))
+        return _looked_at(now, wider, now.M, target, s, int(block.shape[1]), slack)
 
     def finished(now: GalerkinState) -> bool:
         return now.history[-1] <= target or now.steps >= steps or now.projection.whole
 
-    return loop(_looked_at(None, projection, M, target, None, 0), step, finished)
+    return loop(_looked_at(None, projection, M, target, None, 0, slack), step, finished)
 
 
 def _looked_at(
-    before: GalerkinState | None, projection: Projection, M: Small, target: float, s: float | None, solved: int
+    before: GalerkinState | None,
+    projection: Projection,
+    M: Small,
+    target: float,
+    s: float | None,
+    solved: int,
+    slack: float,
 ) -> GalerkinState:
     size, had = projection.size, len(M)
     wide = np.zeros((size, size), dtype=np.result_type(M.dtype, projection.T.dtype))
     wide[:had, :had] = M
-    root = projected_root(projection.T, wide)  # S1
+    root = projected_root(projection.T, wide, eps_of(projection.root.dtype), slack)  # S1
     residual, directions = 0.0, np.zeros((size, 0))
     if not projection.whole:
         squares, mix = np.linalg.eigh(to_host(gram(projection.remainder(root.Y))))  # S2
@@ -202,7 +215,9 @@ def continued(first: Correction, problem: RootProblem) -> Correction:
     projection = on_basis(problem.root, first.Q)
     late = False
     try:
-        state = galerkin(projection, M, problem.target, _STEPS, problem.key, problem.root.shifted_solve)
+        # A root whose square is in error by e is itself in error by sqrt(e) at most.
+        slack = math.sqrt(first.residual + first.slack)
+        state = galerkin(projection, M, problem.target, _STEPS, problem.key, problem.root.shifted_solve, slack)
     except DeadlineReached as error:
         state, late = error.result, True
     return correction_of(state, problem.target, late)

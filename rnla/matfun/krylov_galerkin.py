@@ -125,7 +125,7 @@ def _step(problem: RootProblem, now: _State, most: int) -> _State:
 def _looked(problem: RootProblem, now: _State) -> _State:
     projection = now.projection
     d = padded(now.d, projection.size)
-    root = projected_root(projection.T, problem.sign * (d @ d.conj().T))  # S2
+    root = projected_root(projection.T, problem.sign * (d @ d.conj().T), eps_of(problem.root.dtype))  # S2
     if projection.whole:
         return now._replace(Y=root.Y, history=(*now.history, 0.0), exact=True, left=root.left)
     rest = projection.outside()

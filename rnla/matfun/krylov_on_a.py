@@ -95,6 +95,16 @@ class SquaredRoot:
     def __init__(self, root: Root) -> None:
         self.root = root
         self.shape, self.dtype, self.xp, self.device = root.shape, root.dtype, root.xp, root.device
+        self.counts = root.counts
+
+    @property
+    def magnitude(self) -> float:
+        """About how large the square is."""
+        return self.root.magnitude**2
+
+    def counted(self) -> SquaredRoot:
+        """Return the same matrix with counts of its own."""
+        return SquaredRoot(self.root.counted())
 
     def matmat(self, x: Any) -> Any:
         """Return H (H X)."""

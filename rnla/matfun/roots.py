@@ -296,7 +296,8 @@ class ScaledRoot:
 
     def shifted_solve(self, s: float, x: Any) -> Any:
         """Return (2^e H + s I)^{-1} X."""
-        return times_power_of_two(self.root.shifted_solve(_times(s, -self.exponent), x), -self.exponent)
+        # X is scaled before the solve: its entries are near those of the caller's own numbers then.
+        return self.root.shifted_solve(_times(s, -self.exponent), times_power_of_two(x, -self.exponent))
 
 
 def _times(value: float, exponent: int) -> float:
