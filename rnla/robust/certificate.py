@@ -14,7 +14,8 @@ S3  Levels of D - L just under the threshold must be more frequent than just bey
     by more than the threshold, its errors pass through the threshold without a step, and the range [z, 2 z) holds
     twice as many as [z / 2, z).
 S4  No column may be an outlier in nearly all of its entries on the held-out rows, and no row on the held-out columns:
-    L is unknown there, or wrong.  This looks at every column and every row, at 64 entries of each.
+    L is unknown there, or wrong.  This looks at every column and every row, at 64 entries of each, and at how many of
+    them chance would make so.
 S5  The error of L on the clean entries, sum |D - L|^2 / sum |L|^2, with rows and columns as the units of sampling, and
     against what was asked.
 
@@ -219,13 +220,19 @@ def judged(looks: list[_Look], rows: int, columns: int, never: bool, sampled: fl
 
 
 def _corrupted(seen: _Look, share: float) -> tuple[int, ...]:
-    """Return the lines across that are outliers nearly everywhere, and not by chance at the share found (S4)."""
-    from scipy.special import bdtrc
+    """Return the lines across that are outliers nearly everywhere, if there are more than chance makes (S4).
+
+    Chance makes a line one with the probability of that many outliers among its entries, each at the share found;
+    their number is Poisson's at most.
+    """
+    from scipy.special import bdtrc, pdtrc
 
     suspects = np.flatnonzero(seen.across > _CORRUPTED)
-    found = np.floor(seen.across[suspects] * seen.depth + 0.5)
-    chance = bdtrc(found - 1, seen.depth, min(share, 1.0))
-    return tuple(int(each) for each in suspects[chance < FAILURE / max(len(seen.across), 1)])
+    least = math.floor(_CORRUPTED * seen.depth)
+    expected = len(seen.across) * float(bdtrc(least, seen.depth, min(share, 1.0)))
+    if not len(suspects) or float(pdtrc(len(suspects) - 1, max(expected, 1e-300))) > FAILURE:
+        return ()
+    return tuple(int(each) for each in suspects)
 
 
 def _ratio(top: Array, bottom: Array) -> tuple[float, float, float]:

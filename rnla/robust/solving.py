@@ -150,17 +150,18 @@ def robust_pca(
 def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started: float) -> tuple[RobustPCAResult, str]:
     """Return the answer and what the deadline said, if it passed."""
     notes: list[str] = []
-    rank, held = asked.rank, _set_aside(reader, key, 0)
+    rank, held = asked.rank, _set_aside(reader, key, 0, asked.method.reads_all)
     if rank is None and not isinstance(asked.method, PrincipalComponentPursuit):
         watch.stage = "estimating the rank"
-        rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), held)
+        kept = (held[0][:0], held[1][:0]) if asked.method.reads_all else held
+        rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), kept)
         notes.append(said)
     asked = dataclasses.replace(asked, rank=min(reader.shape) if rank is None else rank)
     tried = [asked.method, *slower(asked, reader.dense is not None)]
     for number, method in enumerate(tried):
         if number:  # what was set aside has been looked at
             reader.begin()
-            held = _set_aside(reader, key, number)
+            held = _set_aside(reader, key, number, method.reads_all)
         asked = dataclasses.replace(asked, method=method)
         assert asked.rank is not None
         problem = Problem(
@@ -178,10 +179,10 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
     return _built(D, reader, asked, key, outcome, found, status, tuple(notes), started), message
 
 
-def _set_aside(reader: Reader, key: Key, number: int) -> tuple[Any, Any]:
+def _set_aside(reader: Reader, key: Key, number: int, all_read: bool) -> tuple[Any, Any]:
     """Return the rows and columns that an attempt may not sample (S2)."""
     rows, columns = (
-        held_out(key.child("held-out", what, number), length)
+        held_out(key.child("held-out", what, number), length, all_read)
         for what, length in zip(("rows", "columns"), reader.shape, strict=True)
     )
     return rows, columns
