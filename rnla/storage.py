@@ -50,7 +50,7 @@ from rnla.orth import ORTHONORMALIZERS
 from rnla.planner import Plan
 from rnla.rangefinder import HERMITIAN_RANGE_FINDERS, RANGE_FINDERS
 from rnla.rangefinder.protocols import Riders
-from rnla.results import RESULTS, CholeskyResume, ErrorEstimate, RangeBasis, Report, Result, Resume, Status
+from rnla.results import RESULTS, CholeskyResume, ErrorEstimate, RangeBasis, Report, Result, Resume, RootResume, Status
 from rnla.results.stored_parts import ForeignPart, SparsePart
 from rnla.results.topic_plan import TOPIC_PARTS, TopicPlan
 from rnla.sketch import SKETCHES
@@ -79,7 +79,8 @@ _TABLES = (
 )  # fmt: skip
 _PARTS: list[type] = [part if isinstance(part, type) else type(part) for part in _TABLES]
 _OTHERS: list[type] = [
-    *RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RangeBasis, Plan, TopicPlan, Riders, SparsePart,
+    *RESULTS, CholeskyResume, ErrorEstimate, Report, Resume, RootResume, RangeBasis, Plan, TopicPlan, Riders,
+    SparsePart,
 ]  # fmt: skip
 _RECORDS = {made.__name__: made for made in [*_OTHERS, *_PARTS]}
 

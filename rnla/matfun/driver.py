@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast, frobenius
+from rnla._xp.linalg import cast, frobenius, host_values
 from rnla._xp.namespace import backend_name, is_numpy
+from rnla.checks import check_choice, check_tol, check_whole
 from rnla.config import fixed_settings, get_config
 from rnla.errors import BudgetError, DeadlineReached, InputError, ToleranceNotMet
 from rnla.iterate import watching
@@ -33,12 +34,26 @@ from rnla.matfun.request import RootRequest
 from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, UpdatedRoot, scaled
 from rnla.matfun.scaling import common_exponent, of_power, require_representable, rescaled, times_power
 from rnla.matfun.stage import Stage, droppable, forward_bound, stage_of
-from rnla.results import ErrorEstimate, Report, RootResume, RootUpdate, Status
+from rnla.operators.coerce import as_operator
+from rnla.results import ErrorEstimate, Report, RootResume, RootUpdate, Status, register_resumer
 from rnla.results.topic_plan import TopicPlan
 from rnla.rng import Key
 from rnla.working import kernels_in_use, working
 
-__all__ = ["run", "settled"]
+__all__ = ["Held", "extended", "require_solvable", "run", "settled", "source_of", "truncated_source"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What `extend` goes on from, while the result stays in its process."""
+
+    given: Any
+    quarter: Any
+    op: Any
+    request: RootRequest
+    the_plan: TopicPlan
+    key: Key
+    state: Any
 
 
 def run(A_half: Any, A_quarter: Any, op: Any, request: RootRequest, the_plan: TopicPlan, key: Key) -> RootUpdate:
@@ -48,12 +63,39 @@ def run(A_half: Any, A_quarter: Any, op: Any, request: RootRequest, the_plan: To
         _require_room(the_plan)
         given = root_of(A_half, op, solving=decomposes(the_plan.method, request))
         require_together(given, op)
-        # Of an inverse it is not D's largest part that matters most, so that nothing is left out of it.
-        level = request.tol / 16 if request.power > 0 else 0.0
-        change = narrowed(op, level, key.child("change"), free=True)
         quarter = fourth_root_of(given, A_quarter, op) if request.stages == 2 else None
-        result = _answer(given, quarter, change, request, the_plan, key, started)
+        result = _worked(Held(given, quarter, op, request, the_plan, key, None), started)
     return settled(result, request)
+
+
+def extended(result: RootUpdate, source: Any, *, rank: int | None, tol: float | None, on_failure: str) -> RootUpdate:
+    """Return the result of a finer request, from the basis that is there: the resumer of this driver."""
+    held = getattr(result.resume, "_held", None)
+    if held is None:
+        raise InputError("D did not travel with this result: call sqrtm_update(A_half, D, tol=...) again")
+    if rank is None and tol is None:
+        raise InputError("extend needs rank= or tol=")
+    check_choice("on_failure", on_failure, ("raise", "return"))
+    if rank is not None and check_whole("rank", rank) < result.rank:
+        raise InputError(f"rank={rank} is below the present {result.rank}; truncate(rank={rank}) gives that")
+    aim = held.request.tol if tol is None else check_tol(tol, np.dtype(result.report.dtype_path))
+    of_change = held.request.of_change if tol is None else math.inf
+    request = dataclasses.replace(held.request, tol=aim, of_change=of_change, max_rank=rank, on_failure=on_failure)
+    started = time.perf_counter()
+    with fixed_settings(), watching(), working(held.op.xp, held.op.dtype, held.the_plan.flops):
+        again = dataclasses.replace(held, given=held.given.counted(), request=request)
+        return settled(_worked(again, started), request)
+
+
+def _worked(held: Held, started: float) -> RootUpdate:
+    request = held.request
+    # Of an inverse it is not D's largest part that matters most, so that nothing is left out of it.
+    level = request.tol / 16 if request.power > 0 else 0.0
+    change = narrowed(held.op, level, held.key.child("change"), free=True)
+    found = _answer(held, change, started)
+    state = None if found[1] is None or request.power < 0 or change.note else found[1].state
+    resume = dataclasses.replace(found[0].resume, _held=dataclasses.replace(held, state=state))
+    return dataclasses.replace(found[0], resume=resume)
 
 
 def settled(result: RootUpdate, request: RootRequest) -> RootUpdate:
@@ -85,9 +127,9 @@ def _require_room(the_plan: TopicPlan) -> None:
         )
 
 
-def _answer(
-    given: Root, quarter: Any, change: Change, request: RootRequest, the_plan: TopicPlan, key: Key, started: float
-) -> RootUpdate:
+def _answer(held: Held, change: Change, started: float) -> tuple[RootUpdate, Correction | None]:
+    """Return the result and the method's correction of the first stage."""
+    given, quarter, request, the_plan, key = held.given, held.quarter, held.request, held.the_plan, held.key
     exponent, own = common_exponent(given, change, request.power), given
     given, change, sign = scaled(given, -exponent), rescaled(change, exponent), request.sign
     frame = given if isinstance(given, FramedRoot) else None
@@ -119,12 +161,18 @@ def _answer(
             moved = change.moved + (0.0 if frame is None else moved_by_frame(frame, change))
             change = dataclasses.replace(change, dropped=dropped, failure_probability=failure, note=note, moved=moved)
         root, sign = inverse_of(root), -sign
-    stages = [_first(root, change, sign, request, the_plan.method, mu, key)]
+    method, state = the_plan.method, held.state
+    if state is not None and not change.note:
+        state = state._replace(projection=dataclasses.replace(state.projection, root=root))
+        stages = [_first(root, change, sign, request, lambda problem: method.correct(problem, state), mu, key)]
+    else:
+        stages = [_first(root, change, sign, request, method.correct, mu, key)]
     if quarter is not None:
         half_root = scaled(quarter, -exponent // 2)
         root = half_root if request.power > 0 else inverse_of(half_root)
         stages.append(_second(root, stages[0], sign, request, mu, key))
-    return _assembled(own, quarter, frame, exponent, stages, request, the_plan, key, started, change)
+    made = _assembled(own, quarter, frame, exponent, stages, request, the_plan, key, started, change)
+    return made, stages[0].found
 
 
 def inverse_of(root: Root) -> Root:
@@ -132,13 +180,13 @@ def inverse_of(root: Root) -> Root:
     return root.power(-1.0) if isinstance(root, DiagonalRoot) else InverseRoot(root)
 
 
-def _first(root: Root, change: Change, sign: int, request: RootRequest, method: Any, mu: float, key: Key) -> Stage:
+def _first(root: Root, change: Change, sign: int, request: RootRequest, correct: Any, mu: float, key: Key) -> Stage:
     last = request.max_rank if request.stages == 1 else None
 
     def allowed(norm: float) -> float:
         return min(request.tol * norm, request.of_change * change.norm) / request.stages
 
-    return stage_of(root, change, sign, allowed, method.correct, last, mu, key.child("first"))
+    return stage_of(root, change, sign, allowed, correct, last, mu, key.child("first"))
 
 
 def _second(root: Root, first: Stage, sign: int, request: RootRequest, mu: float, key: Key) -> Stage:
@@ -160,10 +208,40 @@ def _second(root: Root, first: Stage, sign: int, request: RootRequest, mu: float
     )  # fmt: skip
 
 
-def _source(own: Any, quarter: Any, request: RootRequest) -> Any:
+def _source(own: Any, quarter: Any, power: float) -> Any:
     """Return the power of A that is corrected, as the caller gave it, not scaled; in the basis it is worked on in."""
     root = quarter if quarter is not None else own.inside if isinstance(own, FramedRoot) else own
-    return root if request.power > 0 else inverse_of(root)
+    return root if power > 0 else inverse_of(root)
+
+
+def source_of(result: RootUpdate, A_half: Any, A_quarter: Any) -> Any:
+    """Return the root of B that a result stands for, from the root of A, for `RootUpdate.attach`."""
+    like = as_operator(result.V)
+    given = root_of(A_half, like)
+    require_together(given, like)
+    quarter = fourth_root_of(given, A_quarter, like) if abs(result.power) < 0.5 else None
+    frame = given if isinstance(given, FramedRoot) else None
+    V = result.V if frame is None else frame.into(result.V)
+    source: Any = UpdatedRoot(_source(given, quarter, result.power), V, host_values(result.w))
+    return source if frame is None else FramedRoot(frame.frame, source)
+
+
+def truncated_source(source: Any, rank: int, kept: int) -> Any:
+    """Return the root of B without the last of the `rank` directions of the latest correction."""
+    if isinstance(source, FramedRoot):
+        return FramedRoot(source.frame, truncated_source(source.inside, rank, kept))
+    stop = len(source.w) - rank + kept
+    return UpdatedRoot(source.root, source.V[:, :stop], source.w[:stop])
+
+
+def require_solvable(root: Any) -> None:
+    """Raise where a diagonal or decomposed root has the eigenvalue zero, so that nothing is solved with it."""
+    inside = root.inside if isinstance(root, FramedRoot) else root
+    first = inside.root if isinstance(inside, UpdatedRoot) else inside
+    if isinstance(first, DiagonalRoot) and first.shape[0] and first.lower == 0:
+        raise InputError(
+            "the root of A has the eigenvalue 0, so that it cannot be solved with; use shifted_solve(s, X)"
+        )
 
 
 def _assembled(
@@ -192,7 +270,7 @@ def _assembled(
         rounding += (2 * size + last.rounding) * last.rounding
         forward = forward_bound(last.error, last.least) + forward_bound(forward, last.least)
     forward = times_power(forward, up)
-    source: Any = UpdatedRoot(_source(own, quarter, request), V, w)
+    source: Any = UpdatedRoot(_source(own, quarter, request.power), V, w)
     if frame is not None:
         V, source = frame.out(V), FramedRoot(frame.frame, source)
     found = [stage.found for stage in stages if stage.found is not None]
@@ -244,7 +322,7 @@ def _assembled(
         error_of_change=error / first.change if first.change else 0.0, forward_bound=forward,
         shifts=tuple(times_power(s, shift) for one, shift in zip(found, scales, strict=False) for s in one.shifts),
         history=tuple(r / scale for one in found for r in one.history), report=report, status=status,
-        resume=RootResume("sqrtm_update", asked), _source=source,
+        norm_upper=times_power(first.upper, squares), resume=RootResume("sqrtm_update", asked), _source=source,
     )  # fmt: skip
 
 
@@ -260,3 +338,6 @@ def _decomposed(frame: FramedRoot, first: Stage, power: float) -> float:
     x, inside = scaled_columns(first.V, first.w), frame.inside
     defect = frame.defect(x if power > 0 else inside.shifted_solve(0.0, x))
     return 2 * defect / (1.0 if power > 0 else float(inside.lower))
+
+
+register_resumer("sqrtm_update", extended)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from typing import Any, ClassVar
 
-from rnla._xp.linalg import adjoint, host_values
-from rnla.errors import InputError
+import numpy as np
+
+from rnla._xp.linalg import adjoint, cast, host_values
+from rnla._xp.namespace import is_array, is_numpy, namespace_of, needs_grad
+from rnla.checks import check_number, check_rank, check_tol
+from rnla.errors import BackendError, DTypeError, InputError, ToleranceNotMet
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate
 from rnla.results.report import Report, Status
+from rnla.results.truncation import truncated_report
 
 __all__ = ["RootResume", "RootUpdate"]
 
@@ -67,8 +73,16 @@ class RootUpdate(Result):
         What was done.
     status : Status
         Whether what was asked was reached.
+    norm_upper : float
+        Bound on the norm that the error is relative to, from above; nan where there is none.
     resume : RootResume or None
         What `extend` goes on from.
+
+    Notes
+    -----
+    A result may be the ``A_half`` of the next call.  Its errors are then relative to the square of the root that this
+    result stands for, not to the B of which that is a root to within ``error``: over a chain the errors add up, and
+    `SqrtState` watches over that.
     """
 
     factor_names: ClassVar[tuple[str, ...]] = ("w", "V")
@@ -85,6 +99,7 @@ class RootUpdate(Result):
     history: tuple[float, ...]
     report: Report
     status: Status
+    norm_upper: float = math.nan
     resume: Any = dataclasses.field(default=None, repr=False)
     _source: Any = dataclasses.field(default=None, repr=False)
 
@@ -118,6 +133,106 @@ class RootUpdate(Result):
         """Return the correction V diag(w) V^H as an operator that multiplies without being formed."""
         return FactoredOperator(self.V, self.w, adjoint(self.V))
 
+    def attach(self, A_half: Any, A_quarter: Any = None) -> RootUpdate:
+        """Return the same result with the root of A at hand again, after loading, unpickling or another process.
+
+        Parameters
+        ----------
+        A_half, A_quarter
+            What `sqrtm_update` was called with.
+
+        Returns
+        -------
+        RootUpdate
+            That multiplies and solves, and may be the next ``A_half``.
+
+        Examples
+        --------
+        >>> import numpy as np, pickle, rnla
+        >>> h = np.linspace(1.0, 2.0, 30)
+        >>> there = pickle.loads(pickle.dumps(rnla.sqrtm_update(h, np.ones((30, 1)))))
+        >>> (there.attach(h) @ np.ones(30)).shape
+        (30,)
+        """
+        source = importlib.import_module("rnla.matfun.driver").source_of(self, A_half, A_quarter)
+        return dataclasses.replace(self, _source=source)
+
+    def truncate(self, rank: int | None = None, *, tol: float | None = None) -> RootUpdate:
+        """Return a result of smaller rank, without a product with A_half.
+
+        Parameters
+        ----------
+        rank : int, optional
+            The rank wanted, at most the present one.
+        tol : float, optional
+            The smallest rank whose certified error, relative as ``error`` is, is at most this.
+
+        Returns
+        -------
+        RootUpdate
+            Where eigenvalues up to d are dropped, the square of S is moved by at most (2 norm(S) + d) d.
+
+        Raises
+        ------
+        InputError
+            Neither or both of the two, or a rank above the present one.
+        ToleranceNotMet
+            No rank meets `tol`.
+
+        Examples
+        --------
+        >>> import numpy as np, rnla
+        >>> result = rnla.sqrtm_update(np.linspace(1.0, 2.0, 30), np.ones((30, 1)))
+        >>> result.truncate(rank=3).rank, result.truncate(tol=1e-6).error.upper <= 1e-6
+        (3, True)
+        """
+        if (rank is None) == (tol is None):
+            raise InputError("truncate takes either rank= or tol=")
+        sizes = np.append(np.abs(host_values(self.w).astype(np.float64)), 0.0)
+        if rank is not None:
+            k = check_rank(rank, self.shape)
+            if k > self.rank:
+                raise InputError(f"rank={k} is above the present {self.rank}; call sqrtm_update again for a larger one")
+        else:
+            bound = check_tol(tol, np.dtype(self.report.dtype_path))
+            fits = [k for k in range(self.rank + 1) if self._without(float(sizes[k])).meets(bound)]
+            if not fits:
+                raise ToleranceNotMet(
+                    f"rank {self.rank} is certified to {self.error.upper:.2e} only, above tol={bound:.1e}; call "
+                    "sqrtm_update again with this tol",
+                    self,
+                )
+            k = fits[0]
+        if k == self.rank:
+            return self
+        dropped, w, V, source = float(sizes[k]), self.w[:k], self.V[:, :k], None
+        if self._source is not None:
+            source = importlib.import_module("rnla.matfun.driver").truncated_source(self._source, self.rank, k)
+        error = self._without(dropped)
+        return dataclasses.replace(
+            self, w=w, V=V, error=error, error_of_change=self.error_of_change * _ratio(error.value, self.error.value),
+            forward_bound=self.forward_bound + dropped, report=truncated_report(self.report, k), resume=None,
+            _source=source,
+        )  # fmt: skip
+
+    def _without(self, dropped: float) -> ErrorEstimate:
+        """Return the error where eigenvalues up to `dropped` are left out."""
+        if dropped == 0:
+            return self.error
+        norm = self.error.norm_of_A
+        root = math.sqrt((norm if math.isnan(self.norm_upper) else self.norm_upper) + self.error.absolute)
+        if abs(self.power) < 0.5:
+            moved = (2 * math.sqrt(root) + dropped) * dropped
+            moved = (2 * root + moved) * moved
+        else:
+            moved = (2 * root + dropped) * dropped
+        absolute = self.error.absolute + moved
+        upper = self.error.upper + moved / norm
+        return dataclasses.replace(
+            self.error, value=absolute / norm, absolute=absolute, upper=upper, residual=absolute,
+            residual_upper=absolute if not math.isnan(upper) else math.nan,
+        )  # fmt: skip
+
     def matmat(self, X: Any) -> Any:
         """Return B^p X.
 
@@ -148,16 +263,38 @@ class RootUpdate(Result):
         Raises
         ------
         InputError
-            The root of A can be multiplied only.
+            The root of A can be multiplied only, or it is singular and s = 0.
         """
         if not self.root.solves:
             raise InputError("the root of A can only be multiplied; give it shifted_solve(s, X) to solve with this one")
-        return self._by(lambda x: self.root.shifted_solve(s, x), X)
+        shift = check_number("s", s)
+        if not 0 <= shift < math.inf:
+            raise InputError(f"s={s} must be a finite number that is not negative: the root plus s I is solved with")
+        if shift == 0:
+            importlib.import_module("rnla.matfun.driver").require_solvable(self.root)
+        return self._by(lambda x: self.root.shifted_solve(shift, x), X)
 
     def _by(self, function: Any, X: Any) -> Any:
-        if len(X.shape) == 1:
-            return function(X[:, None])[:, 0]
-        return function(X)
+        root = self.root
+        if isinstance(X, (list, tuple)):
+            X = np.asarray(X)
+        if not is_array(X):
+            raise DTypeError(f"X is a {type(X).__name__}; pass an array of shape ({root.shape[0]}, k)")
+        if needs_grad(X):
+            raise DTypeError(
+                "X requires gradients, which are not recorded through a product with a root; pass .detach()"
+            )
+        xp = root.xp
+        if namespace_of(X) is not xp:
+            raise BackendError("X and the root of A are arrays of different libraries; bring one to the other first")
+        if X.ndim not in (1, 2) or X.shape[0] != root.shape[0]:
+            raise InputError(f"X must have shape ({root.shape[0]},) or ({root.shape[0]}, k), got {tuple(X.shape)}")
+        if X.ndim == 1:
+            return self._by(function, X[:, None])[:, 0]
+        if "complex" in str(X.dtype) and root.dtype.kind != "c":
+            real, imaginary = self._by(function, xp.real(X)), self._by(function, xp.imag(X))
+            return real + imaginary * 1j if is_numpy(xp) else _joined(xp, real, imaginary)
+        return function(cast(X, getattr(xp, root.dtype.name)))
 
     def __matmul__(self, X: Any) -> Any:
         return self.matmat(X)
@@ -179,6 +316,16 @@ class RootUpdate(Result):
         if self.shifts:
             rows.append(("shifts", listed([f"{s:.3g}" for s in self.shifts])))
         return rows
+
+
+def _ratio(after: float, before: float) -> float:
+    return after / before if before else 1.0
+
+
+def _joined(xp: Any, real: Any, imaginary: Any) -> Any:
+    """Return real + i imaginary, in the array standard."""
+    dtype = xp.complex64 if "float32" in str(real.dtype) else xp.complex128
+    return xp.astype(real, dtype) + xp.astype(imaginary, dtype) * 1j
 
 
 RESULTS.append(RootUpdate)
