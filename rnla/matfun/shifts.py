@@ -45,8 +45,11 @@ def elliptic_shifts(lo: float, hi: float, count: int) -> tuple[float, ...]:
         raise InputError(f"elliptic shifts need bounds 0 < lo <= hi of the root's spectrum, got ({lo:.3g}, {hi:.3g})")
     share = (lo / hi) ** 2
     period = float(ellipkm1(share))  # K(1 - share), without the cancellation
-    places = (2 * np.arange(1, count + 1) - 1) * period / (2 * count)
-    return tuple(float(hi * x) for x in ellipj(places, 1 - share)[2])
+    places = (2 * np.arange(1, (count + 1) // 2 + 1) - 1) * period / (2 * count)
+    large = [float(hi * x) for x in ellipj(places, 1 - share)[2]]
+    # dn(u) dn(K - u) = lo / hi: the small ones are reflections, because dn near K is lost in the rounding of 1 - share.
+    small = [lo * hi / s for s in large[: count // 2][::-1]]
+    return (*large, *small)
 
 
 def steps_needed(lo: float, hi: float, tol: float) -> int:
