@@ -2,15 +2,15 @@
 
     python -m examples.robust.background [--small] [--out FOLDER]
 
-The video is generated: a room in three kinds of light that change, a person, a cart and a ball that cross it, noise with a
-standard deviation of 0.01.  Rows are frames, columns are pixels.  The same is then done from a file of 8-bit frames
-that is never held whole: RieCUR reads the frames and pixels that it samples, from a mapped file, and the foreground is
-made a few frames at a time.
+The video is generated: a room in three kinds of light that change, a person, a cart and a ball that cross it, noise
+with a standard deviation of 0.01.  Rows are frames, columns are pixels.  The same is then done from a file of 8-bit
+frames that is never held whole: RieCUR reads the frames and pixels that it samples, from a mapped file, and the
+foreground is made a few frames at a time.
 
 Checked: RieCUR and IRCUR find the pixels in front of the background (F1 above 0.98 against what was generated, also
 from 8 bits) and the background to half of the noise; the held-out certificate accepts; every method does both better
-than the leading singular vectors; from the file, with less memory than half of the matrix takes.  AccAltProj leaves trails
-of what moves in the background here, as the figures that are printed show.
+than the leading singular vectors; from the file, with less memory than half of the matrix takes.  AccAltProj leaves
+trails of what moves in the background here, as the figures that are printed show.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def f1(found: Array, truth: Array) -> float:
 def parted(D: Any, noise: float, level: float, method: str = "riecur", iterations: int = 30) -> Any:
     """Return the parts of frames with noise.
 
-    What is left beside the outliers is the noise: that is the tolerance, relative to the level of the frames.  It may be
-    missed by some percent, so the number of iterations ends the work; whether the answer is good is told by the
+    What is left beside the outliers is the noise: that is the tolerance, relative to the level of the frames.  It may
+    be missed by some percent, so the number of iterations ends the work; whether the answer is good is told by the
     certificate.  No difference under five standard deviations of the noise counts as an outlier.
     """
     return rnla.robust_pca(
@@ -115,8 +115,8 @@ def from_file(video: Video) -> None:
             hits, truths, both = hits + found.sum(), truths + truth.sum(), both + (found & truth).sum()
         score = 2 * both / (hits + truths)
         print(
-            f"  from a file  {video.frames} frames of {video.height} x {video.width} in 8 bits, {D.nbytes / 1e6:.0f} MB "
-            f"({whole / 1e6:.0f} MB as numbers): {result.report.seconds:.2f} s, {peak / 1e6:.0f} MB, F1 {score:.4f}; "
+            f"  from a file  {video.frames} frames of {video.height} x {video.width} in 8 bits, "
+            f"{D.nbytes / 1e6:.0f} MB ({whole / 1e6:.0f} MB as numbers): {result.report.seconds:.2f} s, {peak / 1e6:.0f} MB, F1 {score:.4f}; "
             f"{result.held_out}"
         )
         assert result.held_out.accepted
@@ -143,7 +143,8 @@ def main(small: bool, out: Path) -> Path:
         truth = video.visible(frame, frame + 1, LEAST * video.noise)[0]
         judged = np.ones((video.pixels, 3))
         for where, colour in (
-            (truth & (parts != 0), style.BLACK), (truth & (parts == 0), style.ORANGE), (~truth & (parts != 0), style.BLUE)
+            (truth & (parts != 0), style.BLACK), (truth & (parts == 0), style.ORANGE),
+            (~truth & (parts != 0), style.BLUE),
         ):  # fmt: skip
             judged[where] = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
         one = np.eye(video.frames)[:, frame]

@@ -30,7 +30,7 @@ class Truth:
     B: Array
 
     def error(self, found: Any) -> float:
-        """Return the Frobenius norm of L less what was found (of the form U, s, Vh), over that of L; L is not formed."""
+        """Return the norm of L less what was found (of the form U, s, Vh), over that of L; neither is formed."""
         left = np.concatenate([self.A, -np.asarray(found.U) * np.asarray(found.s)], axis=1)
         right = np.concatenate([self.B, np.asarray(found.Vh).conj().T], axis=1)
         both = np.linalg.qr(left, mode="r") @ np.linalg.qr(right, mode="r").conj().T

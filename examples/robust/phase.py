@@ -2,13 +2,13 @@
 
     python -m examples.robust.phase [--small] [--out FOLDER]
 
-The papers' model, generated: L = A B^T of normal factors, 300 x 300, a share of the entries, chosen uniformly, corrupted by
-values uniform in [-mean|L|, mean|L|].  A cell is the share of draws in which the relative error of L is below 1e-3.  The
-thresholds fall by 0.8 in each iteration; the methods that read a cross have 3 r log n rows and columns; nothing is tried
-a second time.
+The papers' model, generated: L = A B^T of normal factors, 300 x 300, a share of the entries, chosen uniformly,
+corrupted by values uniform in [-mean|L|, mean|L|].  A cell is the share of draws in which the relative error of L is
+below 1e-3.  The thresholds fall by 0.8 in each iteration; the methods that read a cross have 3 r log n rows and
+columns; nothing is tried a second time.
 
-Checked: against figures of a plain reference implementation of the same methods at the same sizes, 4 draws each, no cell is
-worse by more than chance makes in one of a thousand (Fisher's exact test); more outliers are never better, but for
+Checked: against figures of a plain reference implementation of the same methods at the same sizes, 4 draws each, no
+cell is worse by more than chance makes in one of a thousand (Fisher's exact test); more outliers are never better, but for
 chance; and up to 30 percent of outliers every draw succeeds.
 """
 

@@ -2,9 +2,9 @@
 
     python -m examples.robust.times [--small] [--out FOLDER]
 
-The papers' model, generated, of rank 5 with 20 percent of outliers, n x n.  RieCUR and IRCUR read a function of the indices
-that makes the entries it is asked for (and spend most of their time there); AccAltProj and principal component pursuit
-read arrays.
+The papers' model, generated, of rank 5 with 20 percent of outliers, n x n.  RieCUR and IRCUR read a function of the
+indices that makes the entries it is asked for (and spend most of their time there); AccAltProj and principal component
+pursuit read arrays.
 
 Checked: every answer is right to 1e-6; RieCUR and IRCUR read, in an iteration, entries in proportion to n log n, and
 AccAltProj n^2 (counts; times are reported).
@@ -99,6 +99,10 @@ def main(small: bool, out: Path) -> Path:
     for power, line, label in ((1, "--", r"$n\,\log n$"), (2, ":", r"$n^2$")):
         law = n**power * (np.log(n) if power == 1 else 1)
         right.loglog(n, 2.2 * first * law / law[0], line, color=style.BLACK, linewidth=1, label=label)
+    every = sorted({point.n for points in found.values() for point in points})
+    for axis in (left, right):
+        axis.set_xticks(every, [f"{n:,}" for n in every], rotation=35)
+        axis.minorticks_off()
     left.set(xlabel="n", ylabel="seconds", title="Time to an error below 1e-6")
     right.set(xlabel="n", ylabel="entries", title="Entries read in an iteration")
     handles, names = right.get_legend_handles_labels()
