@@ -8,8 +8,8 @@ below 1e-3.  The thresholds fall by 0.8 in each iteration; the methods that read
 columns; nothing is tried a second time.
 
 Checked: against figures of a plain reference implementation of the same methods at the same sizes, 4 draws each, no
-cell is worse by more than chance makes in one of a thousand (Fisher's exact test); more outliers are never better, but for
-chance; and up to 30 percent of outliers every draw succeeds.
+cell is worse by more than chance makes in one of a thousand (Fisher's exact test); more outliers are never better, but
+for chance; and up to 30 percent of outliers every draw succeeds.
 """
 
 from __future__ import annotations

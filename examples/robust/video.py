@@ -43,13 +43,8 @@ class Mover:
     def centre(self, time: float) -> tuple[float, float]:
         """Return its centre at a time between 0 and 1."""
         phase, half = (time * self.crossings) % 1, (1 - self.rest) / 2
-        way = (
-            phase / (2 * half)
-            if phase < half
-            else 0.5
-            if phase < half + self.rest
-            else (phase - self.rest) / (2 * half)
-        )
+        moved = phase if phase < half else max(half, phase - self.rest)
+        way = moved / (2 * half)
         return tuple(a + (b - a) * way for a, b in zip(self.start, self.stop, strict=True))  # type: ignore[return-value]
 
 
