@@ -116,8 +116,8 @@ def from_file(video: Video) -> None:
         score = 2 * both / (hits + truths)
         print(
             f"  from a file  {video.frames} frames of {video.height} x {video.width} in 8 bits, "
-            f"{D.nbytes / 1e6:.0f} MB ({whole / 1e6:.0f} MB as numbers): {result.report.seconds:.2f} s, {peak / 1e6:.0f} MB, "
-            f"F1 {score:.4f}; "
+            f"{D.nbytes / 1e6:.0f} MB ({whole / 1e6:.0f} MB as numbers): {result.report.seconds:.2f} s, "
+            f"{peak / 1e6:.0f} MB, F1 {score:.4f}; "
             f"{result.held_out}"
         )
         assert result.held_out.accepted
