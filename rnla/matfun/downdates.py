@@ -68,9 +68,10 @@ def half_solved(root: Root, panel: Any, exact: bool) -> Half:
         Whether the entries of D are the caller's own, not those in the basis of eigenvectors.
     """
     eps = eps_of(root.dtype)
-    if isinstance(root, DiagonalRoot) and root.lower == 0:
+    level = 0.0 if exact else _level(root)
+    if isinstance(root, DiagonalRoot) and root.lower <= level:
         xp = root.xp
-        zero = root.h == 0
+        zero = root.h <= level
         outside = max_abs(xp.where(zero[:, None], panel, xp.zeros_like(panel)))
         if outside > (0.0 if exact else 100 * eps * max_abs(panel)):
             return Half(panel, inner(panel, panel), math.inf, 0.0)
@@ -93,6 +94,11 @@ def half_solved(root: Root, panel: Any, exact: bool) -> Half:
     return Half(half, gram, mu, 100 * eps * stretch)
 
 
+def _level(root: Root) -> float:
+    """Return what eigenvalues of a decomposed matrix that are zero may be computed as."""
+    return _SINGULAR * root.shape[0] * eps_of(root.dtype) * root.upper
+
+
 def half_if_solved(root: Root, panel: Any, exact: bool) -> Half | None:
     """Return H^{-1} D, None where H is singular, so that it tells nothing."""
     try:
@@ -112,7 +118,7 @@ def require_feasible(half: Half) -> None:
 
 def require_invertible(root: Root, exact: bool) -> None:
     """Raise where A is singular, so that it has no inverse root."""
-    level = 0.0 if exact else _SINGULAR * root.shape[0] * eps_of(root.dtype) * root.upper
+    level = 0.0 if exact else _level(root)
     if isinstance(root, DiagonalRoot) and root.shape[0] and root.lower <= level:
         raise InputError(
             f"A has no inverse root: its root has the eigenvalue {root.lower:.3g}, and the largest is "

@@ -30,7 +30,7 @@ from rnla.operators.sparse import Sparse
 from rnla.results.root_update import RootUpdate
 from rnla.rng import Key
 
-__all__ = ["MatrixRoot", "fourth_root_of", "require_together", "root_of"]
+__all__ = ["MatrixRoot", "fourth_root_of", "read_root", "require_together", "root_of"]
 
 _ROOTS = (DiagonalRoot, FramedRoot, GivenRoot, InverseRoot, ScaledRoot, SparseRoot, UpdatedRoot)
 
@@ -89,41 +89,51 @@ def root_of(A_half: Any, change: Any, *, solving: bool = True) -> Root:
         A_half = A_half.root
     if isinstance(A_half, (*_ROOTS, MatrixRoot)):
         return A_half.counted()
+    A_half = read_root(A_half)
     if A_half is None:
         raise InputError("A_half is None: give the root of A, or A itself as A=")
-    if isinstance(A_half, (list, tuple)):
-        A_half = _listed(A_half)
-    if isinstance(A_half, np.ma.MaskedArray):
-        if np.ma.is_masked(A_half):
-            raise InputError("A_half has masked entries, which would be used as if they were data; fill them first")
-        A_half = A_half.data
-    if is_array(A_half) and A_half.ndim == 0 and needs_grad(A_half) is False:
-        A_half = host_values(A_half[None])[0] if "complex" not in str(A_half.dtype) else complex(A_half)
-    if isinstance(A_half, (complex, np.complexfloating)):
-        raise DTypeError(f"A_half={A_half} is complex; a multiple of the identity with a root is real")
-    if isinstance(A_half, (int, float, np.number)) and not isinstance(A_half, bool):
+    if isinstance(A_half, float):
         xp, n = change.xp, change.shape[0]
         real = change.dtype.type(0).real.dtype.name
         device = {} if change.device is None else {"device": change.device}
-        A_half = xp.full((n,), float(A_half), dtype=getattr(xp, real), **device)
+        A_half = xp.full((n,), A_half, dtype=getattr(xp, real), **device)
     if is_array(A_half) and A_half.ndim == 1:
         return _diagonal(A_half, change)
     return _matrix(A_half, change, solving)
 
 
-def _listed(A_half: Any) -> Any:
-    try:
-        return np.asarray(A_half)
-    except ValueError:
-        raise InputError("the nested list for A_half is ragged: every row must have the same length") from None
+def read_root(A_half: Any) -> Any:
+    """Return what the caller gave, a number as float and a list as array; refuse what can be no root at a look.
+
+    Raises
+    ------
+    InputError, DTypeError
+    """
+    if isinstance(A_half, (list, tuple)):
+        try:
+            A_half = np.asarray(A_half)
+        except ValueError:
+            raise InputError("the nested list for A_half is ragged: every row must have the same length") from None
+    if isinstance(A_half, np.ma.MaskedArray):
+        if np.ma.is_masked(A_half):
+            raise InputError("A_half has masked entries, which would be used as if they were data; fill them first")
+        A_half = A_half.data
+    if isinstance(A_half, (complex, np.complexfloating)):
+        raise DTypeError(f"A_half={A_half} is complex; a multiple of the identity with a root is real")
+    if isinstance(A_half, (int, float, np.number)) and not isinstance(A_half, bool):
+        return float(A_half)
+    if not is_array(A_half) or A_half.ndim > 1:
+        return A_half
+    if needs_grad(A_half) or not is_concrete(A_half):
+        raise DTypeError("A_half requires gradients or holds no numbers; gradients are not recorded: pass .detach()")
+    if compute_dtype(A_half.dtype, "the diagonal of A_half").kind == "c":
+        raise DTypeError("the diagonal of a Hermitian matrix is real; pass A_half.real if its imaginary part is zero")
+    return A_half if A_half.ndim else float(A_half)
 
 
 def _diagonal(h: Any, change: Any) -> DiagonalRoot:
-    if needs_grad(h) or not is_concrete(h):
-        raise DTypeError("A_half requires gradients or holds no numbers; gradients are not recorded: pass .detach()")
     dtype = compute_dtype(h.dtype, "the diagonal of A_half")
-    if dtype.kind == "c":
-        raise DTypeError("the diagonal of a Hermitian matrix is real; pass A_half.real if its imaginary part is zero")
+    _require_precision(dtype, change)
     if not all_finite(h):
         raise NonFiniteError("A_half holds NaN or infinity; clean the diagonal first")
     xp = namespace_of(h)
@@ -153,6 +163,7 @@ def _matrix(A_half: Any, change: Any, solving: bool) -> Root:
         return root
     if not isinstance(op, (Dense, Sparse)):
         op = _loaded(op)
+    _require_precision(op.dtype, change)
     base = _looked_at(op)
     dtype = np.result_type(base.dtype, change.dtype)
     if isinstance(base, Sparse):
@@ -264,5 +275,9 @@ def require_together(root: Root, change: Any) -> None:
         raise BackendError("A_half and D are arrays of different libraries; bring one to the other first")
     if not is_numpy(root.xp) and root.device != change.device:
         raise BackendError(f"A_half lies on {root.device} and D on {change.device}; bring one to the other first")
-    if eps_of(root.dtype) != eps_of(change.dtype):
-        raise InputError(f"A_half is computed in {root.dtype} and D in {change.dtype}: bring one to the other first")
+    _require_precision(root.dtype, change)
+
+
+def _require_precision(dtype: Any, change: Any) -> None:
+    if eps_of(dtype) != eps_of(change.dtype):
+        raise InputError(f"A_half is computed in {dtype} and D in {change.dtype}: bring one to the other first")

@@ -22,6 +22,7 @@ from rnla._xp.namespace import is_array
 from rnla.errors import InputError
 from rnla.matfun.closed_form import ClosedForm
 from rnla.matfun.dense_eigh import DenseEigh
+from rnla.matfun.inputs import read_root
 from rnla.matfun.krylov_galerkin import KrylovGalerkin
 from rnla.matfun.krylov_on_a import KrylovOnA
 from rnla.matfun.newton_kleinman import NewtonKleinman
@@ -99,10 +100,9 @@ def look_at(A_half: Any, A: Any = None, A_quarter: Any = None) -> Outlook:
         return Outlook(_NO_ROOT, False, False, 0.0, math.inf)
     if isinstance(A_half, RootUpdate):
         A_half = A_half.root
-    if isinstance(A_half, (int, float)):
-        return Outlook("a multiple of the identity", True, False, float(A_half), float(A_half))
-    if isinstance(A_half, (list, tuple)):
-        A_half = np.asarray(A_half)
+    A_half = read_root(A_half)
+    if isinstance(A_half, float):
+        return Outlook("a multiple of the identity", True, False, A_half, A_half)
     if is_array(A_half) and A_half.ndim == 1:
         values = np.abs(host_values(A_half)) if A_half.shape[0] else np.ones(1)
         lower, upper = float(values.min()), float(values.max())
