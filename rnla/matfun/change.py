@@ -3,6 +3,7 @@
 S1. A D of few columns (k <= n, at most 512): G = D^H D = W diag(g) W^H; of D W the columns with g_j above a level are
     kept.  D D^H without them differs by the largest g_j left out, exactly: D W has orthogonal columns.  A D so large or
     small that G would leave the range of the numbers is scaled by a power of two first.
+    A D of more columns than rows, and of few rows, is L Q^H with L triangular, and L L^H is D D^H.
 S2. Any other D: Q diag(s) from its singular value decomposition by the range finder, to a tolerance in the spectral
     norm that is certified; with norm(D - Q Q^H D) <= t norm(D), D D^H differs by at most (2 t + t^2) norm(D)^2; then
     S1's cut of what s_j^2 shows to be too much.
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast, eps_of, host_values, max_abs
+from rnla._xp.linalg import adjoint, cast, eps_of, host_values, max_abs, qr
 from rnla._xp.namespace import all_finite, from_host, to_host
 from rnla.errors import NonFiniteError, ToleranceNotMet
 from rnla.factorization.svd import svd
@@ -31,6 +32,7 @@ from rnla.rng import Key
 __all__ = ["Change", "cut", "narrowed", "plain"]
 
 _FEW = 512
+_WIDEST = 1 << 14
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -123,11 +125,14 @@ def narrowed(op: Any, level: float, key: Key, *, free: bool = False) -> Change:
 
 def _narrowed(op: Any, level: float, key: Key) -> Change:
     n, k = op.shape
-    if k > min(n, _FEW):
+    triangular = n < k <= _WIDEST and n <= _FEW
+    if k > min(n, _FEW) and not triangular:
         return _wide(op, level, key)
     panel = _panel(op)
     if not all_finite(panel):
         raise NonFiniteError("D holds NaN or infinity, or entries that overflow; clean the change first")
+    if triangular:
+        panel = adjoint(qr(adjoint(panel))[1])
     return cut(panel, level)
 
 

@@ -160,7 +160,8 @@ class ShiftADI:
         if planned:
             s = planned[done % len(planned)]
         else:
-            s = adaptive_shift(before.T + sign * (now.Z @ now.Z.conj().T), now.R, list(now.recent), sign)  # S2
+            S = before.T + sign * (now.Z @ now.Z.conj().T)
+            s = adaptive_shift(S, now.R, list(now.recent), sign, problem.target)  # S2
         solved = problem.root.shifted_solve(s, now.residual)
         projection, _ = grown(before, solved, problem.key.child("basis", done + 1))
         Z, R = padded(now.Z, projection.size), padded(now.R, projection.size)

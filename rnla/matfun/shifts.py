@@ -2,7 +2,9 @@
 
 Adaptive: on the subspace C of the residual and of the last few directions, the eigenvalues theta_i^2 of
 (C^H S C)^2 + sign r r^H, r = C^H R, stand for those of A + sign D D^H; the theta_i whose eigenvector holds most of the
-residual, weighted by 1 / theta_i, is the next shift.  Real and positive, because everything is Hermitian.
+residual, weighted by 1 / theta_i, is the next shift; parts that are small enough already are left alone, because where
+A - D D^H is singular such a part has its theta, and its size, from rounding.  Real and positive, because everything is
+Hermitian.
 
 Elliptic: the optimal shifts for a spectrum that fills [lo, hi] [wachspress1962]_, J of them,
 s_i = hi dn((2i - 1) K / (2J) | 1 - (lo / hi)^2).
@@ -20,15 +22,19 @@ from rnla.matfun.panels import Small
 __all__ = ["adaptive_shift", "elliptic_shifts", "steps_needed"]
 
 
-def adaptive_shift(S: Small, R: Small, recent: list[Small], sign: int) -> float:
-    """Return the next shift for the residual R, in coordinates of a basis on which S is projected."""
+def adaptive_shift(S: Small, R: Small, recent: list[Small], sign: int, enough: float = 0.0) -> float:
+    """Return the next shift for the residual R, in coordinates of a basis on which S is projected.
+
+    `enough` is what norm(R)^2 may be in the end.
+    """
     c = np.linalg.qr(np.concatenate([R, *recent], axis=1))[0]
     s, r = c.conj().T @ S @ c, c.conj().T @ R
     squares, v = np.linalg.eigh(s @ s + sign * (r @ r.conj().T))
     theta = np.sqrt(np.abs(squares))
     theta = np.maximum(theta, np.finfo(float).eps * float(theta.max()))
     held = (np.abs(v.conj().T @ r) ** 2).sum(axis=1)
-    return float(theta[np.argmax(held / theta)])
+    weight, matters = held / theta, held > enough / (8 * len(held))
+    return float(theta[np.argmax(weight * matters if matters.any() else weight)])
 
 
 def elliptic_shifts(lo: float, hi: float, count: int) -> tuple[float, ...]:
