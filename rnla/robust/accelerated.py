@@ -32,7 +32,7 @@ from rnla.errors import InputError
 from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.skeletons import stacked_blocks
 from rnla.robust.thresholds import Threshold
-from rnla.robust.whole import WholeState, array_of, cleaned_whole, leading, none, observed_norm, relative, sweep
+from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative, sweep, without_large
 
 __all__ = ["AccAltProj"]
 
@@ -84,7 +84,7 @@ class AccAltProj:
         beta = _beta(self.beta, m, n, part.kind)
         first = float(host_values(leading(array, 1, key.child("norm")).s)[0])
         level = part.at(4 * beta * first if part.start is None else part.start)
-        factors = leading(cleaned_whole(array, None, level, part.kind, problem.mask), problem.rank, key.child("model"))
+        factors = leading(without_large(array, level, part.kind, problem.mask), problem.rank, key.child("model"))
         level = part.at(beta * float(host_values(factors.s)[0]))
         problem.reader.count_pass(2)
         step = Step(1.0, level, 0.0, float(problem.reader.entries))

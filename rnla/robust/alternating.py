@@ -27,7 +27,7 @@ from rnla.checks import check_positive
 from rnla.errors import InputError
 from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.thresholds import Threshold, split
-from rnla.robust.whole import WholeState, array_of, cleaned_whole, leading, none, observed_norm, relative
+from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative, without_large
 
 __all__ = ["AlternatingProjections"]
 
@@ -83,7 +83,7 @@ class AlternatingProjections:
         rank = 1 if self.stages else problem.rank
         first = float(host_values(leading(array, 1, key.child("norm")).s)[0])
         level = part.at(beta * first if part.start is None else part.start)
-        clean = cleaned_whole(array, None, level, part.kind, problem.mask)
+        clean = without_large(array, level, part.kind, problem.mask)
         factors, level = self._cut(leading(clean, rank + 1, key.child("model")), rank, beta, 0)
         problem.reader.count_pass(2)
         step = Step(1.0, level, 0.0, float(problem.reader.entries))

@@ -18,7 +18,7 @@ from rnla.factorization.svd import svd
 from rnla.robust.protocols import Factors, Problem, Step
 from rnla.robust.thresholds import split
 
-__all__ = ["WholeState", "array_of", "cleaned_whole", "leading", "none", "observed_norm", "relative", "sweep"]
+__all__ = ["WholeState", "array_of", "leading", "none", "observed_norm", "relative", "sweep", "without_large"]
 
 Array = np.ndarray[Any, Any]
 
@@ -90,16 +90,11 @@ def leading(array: Any, rank: int, key: Any) -> Factors:
         return Factors(*svd(array, min(rank, *array.shape), rng=key, on_failure="return"))
 
 
-def cleaned_whole(array: Any, factors: Factors | None, threshold: float, kind: str, mask: Any) -> Any:
-    """Return D less its outliers against L, with L's values there and where D was not observed: as large as D."""
+def without_large(array: Any, threshold: float, kind: str, mask: Any) -> Any:
+    """Return D with zeros in place of its outliers against L = 0: as large as D."""
     xp = namespace_of(array)
-    if factors is None:
-        model = xp.zeros_like(array)
-    else:
-        model = (factors.U * cast(factors.s, factors.U.dtype)[None, :]) @ factors.Vh
-    beyond, _ = split(array, model, threshold, kind, mask)
-    beyond = beyond if mask is None else beyond | ~mask
-    return xp.where(beyond, model, array)
+    beyond, _ = split(array, xp.zeros_like(array), threshold, kind, mask)
+    return xp.where(beyond, xp.zeros_like(array), array)
 
 
 def sweep(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) -> tuple[Any, Any, float, float]:

@@ -129,6 +129,9 @@ def test_accelerated_projections_take_the_steps_of_the_paper() -> None:
     problem = Problem(Reader(d), 3, 1e-300, 99, Key(0), None, NONE, NONE)
     states = steps(part, problem, len(residuals) + 1)
     assert np.linalg.norm(formed(states[-1].factors) - expected) <= 1e-9 * np.linalg.norm(low)
+    for count in (2, 8):  # far from the end, where the next singular value has its part in the threshold
+        early, _, _ = acc_alt_proj(d, 3, 0.0, iterations=count)
+        assert np.linalg.norm(formed(states[count].factors) - early) <= 1e-7 * np.linalg.norm(early - low)
     result = rnla.robust_pca(d, 3, method="accaltproj", rng=0)
     assert abs(result.iterations - len(residuals)) <= 3
     assert error(result, low) <= 20 * TOL
