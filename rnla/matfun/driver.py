@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast, frobenius, host_values
+from rnla._xp.linalg import cast, frobenius, host_values, max_abs
 from rnla._xp.namespace import backend_name, is_numpy
 from rnla.checks import check_choice, check_tol, check_whole
 from rnla.config import fixed_settings, get_config
@@ -53,7 +53,8 @@ class Held:
     request: RootRequest
     the_plan: TopicPlan
     key: Key
-    state: Any
+    panel: Any = None  # the change that the first stage worked on, and what the method came to
+    state: Any = None
 
 
 def run(A_half: Any, A_quarter: Any, op: Any, request: RootRequest, the_plan: TopicPlan, key: Key) -> RootUpdate:
@@ -64,12 +65,15 @@ def run(A_half: Any, A_quarter: Any, op: Any, request: RootRequest, the_plan: To
         given = root_of(A_half, op, solving=decomposes(the_plan.method, request))
         require_together(given, op)
         quarter = fourth_root_of(given, A_quarter, op) if request.stages == 2 else None
-        result = _worked(Held(given, quarter, op, request, the_plan, key, None), started)
+        result = _worked(Held(given, quarter, op, request, the_plan, key), started)
     return settled(result, request)
 
 
 def extended(result: RootUpdate, source: Any, *, rank: int | None, tol: float | None, on_failure: str) -> RootUpdate:
-    """Return the result of a finer request, from the basis that is there: the resumer of this driver."""
+    """Return the result of a finer request, from the basis that is there: the resumer of this driver.
+
+    The better of the two results is given back, so that the error never rises.
+    """
     held = getattr(result.resume, "_held", None)
     if held is None:
         raise InputError("D did not travel with this result: call sqrtm_update(A_half, D, tol=...) again")
@@ -78,13 +82,19 @@ def extended(result: RootUpdate, source: Any, *, rank: int | None, tol: float | 
     check_choice("on_failure", on_failure, ("raise", "return"))
     if rank is not None and check_whole("rank", rank) < result.rank:
         raise InputError(f"rank={rank} is below the present {result.rank}; truncate(rank={rank}) gives that")
-    aim = held.request.tol if tol is None else check_tol(tol, np.dtype(result.report.dtype_path))
+    aim = held.request.tol
+    if tol is not None:
+        aim = min(aim, check_tol(tol, np.dtype(result.report.dtype_path)))
     of_change = held.request.of_change if tol is None else math.inf
     request = dataclasses.replace(held.request, tol=aim, of_change=of_change, max_rank=rank, on_failure=on_failure)
     started = time.perf_counter()
     with fixed_settings(), watching(), working(held.op.xp, held.op.dtype, held.the_plan.flops):
         again = dataclasses.replace(held, given=held.given.counted(), request=request)
-        return settled(_worked(again, started), request)
+        more = _worked(again, started)
+    if not more.error.value <= result.error.value:  # by rounding
+        status = Status.MET if result.error.meets(request.tol) else more.status
+        more = dataclasses.replace(result, report=more.report, status=status, resume=more.resume)
+    return settled(more, request)
 
 
 def _worked(held: Held, started: float) -> RootUpdate:
@@ -92,10 +102,9 @@ def _worked(held: Held, started: float) -> RootUpdate:
     # Of an inverse it is not D's largest part that matters most, so that nothing is left out of it.
     level = request.tol / 16 if request.power > 0 else 0.0
     change = narrowed(held.op, level, held.key.child("change"), free=True)
-    found = _answer(held, change, started)
-    state = None if found[1] is None or request.power < 0 or change.note else found[1].state
-    resume = dataclasses.replace(found[0].resume, _held=dataclasses.replace(held, state=state))
-    return dataclasses.replace(found[0], resume=resume)
+    result, found, panel = _answer(held, change, started)
+    reached = dataclasses.replace(held, panel=panel, state=None if found is None else found.state)
+    return dataclasses.replace(result, resume=dataclasses.replace(result.resume, _held=reached))
 
 
 def settled(result: RootUpdate, request: RootRequest) -> RootUpdate:
@@ -127,8 +136,8 @@ def _require_room(the_plan: TopicPlan) -> None:
         )
 
 
-def _answer(held: Held, change: Change, started: float) -> tuple[RootUpdate, Correction | None]:
-    """Return the result and the method's correction of the first stage."""
+def _answer(held: Held, change: Change, started: float) -> tuple[RootUpdate, Correction | None, Any]:
+    """Return the result, the method's correction of the first stage, and the change that it is for."""
     given, quarter, request, the_plan, key = held.given, held.quarter, held.request, held.the_plan, held.key
     exponent, own = common_exponent(given, change, request.power), given
     given, change, sign = scaled(given, -exponent), rescaled(change, exponent), request.sign
@@ -162,7 +171,7 @@ def _answer(held: Held, change: Change, started: float) -> tuple[RootUpdate, Cor
             change = dataclasses.replace(change, dropped=dropped, failure_probability=failure, note=note, moved=moved)
         root, sign = inverse_of(root), -sign
     method, state = the_plan.method, held.state
-    if state is not None and not change.note:
+    if state is not None and _same(held.panel, change.panel):
         state = state._replace(projection=dataclasses.replace(state.projection, root=root))
         stages = [_first(root, change, sign, request, lambda problem: method.correct(problem, state), mu, key)]
     else:
@@ -172,7 +181,12 @@ def _answer(held: Held, change: Change, started: float) -> tuple[RootUpdate, Cor
         root = half_root if request.power > 0 else inverse_of(half_root)
         stages.append(_second(root, stages[0], sign, request, mu, key))
     made = _assembled(own, quarter, frame, exponent, stages, request, the_plan, key, started, change)
-    return made, stages[0].found
+    return made, stages[0].found, change.panel
+
+
+def _same(before: Any, panel: Any) -> bool:
+    """Whether two panels agree in every number: a state is of one change only, cut for one tolerance."""
+    return before.shape == panel.shape and max_abs(before - panel) == 0
 
 
 def inverse_of(root: Root) -> Root:

@@ -72,7 +72,7 @@ class ShiftADI:
     shifts : {"adaptive", "elliptic"}
         Chosen as the iteration goes, or in advance from bounds of the spectrum.
     steps : int
-        At most so many.
+        At most so many, and as many more whenever a result is extended.
     recent : int
         Directions of the last steps that an adaptive shift is chosen from.
     interval : tuple of float, optional
@@ -105,6 +105,7 @@ class ShiftADI:
     def correct(self, problem: RootProblem, state: Any = None) -> Correction:
         """Return the correction to the target, going on from an earlier state if one is given."""
         planned = self._planned(problem)
+        most = self.steps + (0 if state is None else len(state.shifts))
         if state is None:
             projection, d = begun(problem.root, problem.panel, problem.key.child("basis"))
             state = ADIState(projection, d[:, :0], d, problem.panel, (), (), (_square(d),), 0.0, 0)
@@ -115,7 +116,7 @@ class ShiftADI:
 
         def finished(now: ADIState) -> bool:
             met = now.history[-1] + now.slack <= problem.target
-            return met or now.stuck or now.slack >= problem.target or len(now.shifts) >= self.steps
+            return met or now.stuck or now.slack >= problem.target or len(now.shifts) >= most
 
         late = False
         try:

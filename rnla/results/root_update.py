@@ -16,7 +16,7 @@ from rnla.errors import BackendError, DTypeError, InputError, ToleranceNotMet
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate
-from rnla.results.report import Report, Status
+from rnla.results.report import Report, Status, resumer
 from rnla.results.truncation import truncated_report
 
 __all__ = ["RootResume", "RootUpdate"]
@@ -128,6 +128,57 @@ class RootUpdate(Result):
                 "be multiplied; w, V and as_operator() are its correction"
             )
         return self._source
+
+    def extend(
+        self, rank: int | None = None, *, tol: float | None = None, A: Any = None, on_failure: str = "raise"
+    ) -> RootUpdate:
+        """Return a correction of smaller error, which goes on from the iteration that this one came from.
+
+        Parameters
+        ----------
+        rank : int, optional
+            The rank that the correction may have now, at least the present one; by default any.
+        tol : float, optional
+            The backward error allowed now, relative to norm(B).
+        A : None
+            Not used: the root is held together with the iteration.
+        on_failure : {"raise", "return"}
+            What to do when `tol` is missed.
+
+        Returns
+        -------
+        RootUpdate
+            Its error is not above this one's.
+
+        Raises
+        ------
+        InputError
+            No request, a smaller rank, or a result that was loaded, copied to another process or unpickled.
+        ToleranceNotMet
+            `tol` was missed.
+
+        Notes
+        -----
+        `ShiftADI` and `KrylovGalerkin` go on with the basis that they have, so that the two calls together cost about
+        what one would have; the second stage of a fourth root is made anew, and other methods start again.
+
+        Examples
+        --------
+        >>> import numpy as np, rnla
+        >>> rough = rnla.sqrtm_update(np.linspace(1.0, 9.0, 80), np.ones((80, 1)), tol=1e-4)
+        >>> fine = rough.extend(tol=1e-12)
+        >>> fine.error.value <= 1e-12, fine.shifts[: rough.steps] == rough.shifts
+        (True, True)
+        """
+        if A is not None:
+            raise InputError("the root of A is held together with the iteration: extend without A")
+        if getattr(self.resume, "_held", None) is None:
+            raise InputError(
+                "the iteration that this result came from is not here: it does not travel to a file, a copy or another "
+                "process, truncate() leaves it, and KrylovOnA keeps none; call rnla.sqrtm_update again"
+            )
+        more: RootUpdate = resumer(self.resume.name)(self, None, rank=rank, tol=tol, on_failure=on_failure)
+        return more
 
     def as_operator(self) -> FactoredOperator:
         """Return the correction V diag(w) V^H as an operator that multiplies without being formed."""
