@@ -89,6 +89,7 @@ _HOME = {
     "SparseSign": "sketch",
     "SparseStack": "sketch",
     "Spectrum": "results.spectrum",
+    "SqrtState": "matfun",
     "Status": "results",
     "Stream": "streaming",
     "SubspaceIteration": "rangefinder",

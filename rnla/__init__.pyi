@@ -47,6 +47,7 @@ from rnla.matfun import KrylovGalerkin as KrylovGalerkin
 from rnla.matfun import KrylovOnA as KrylovOnA
 from rnla.matfun import NewtonKleinman as NewtonKleinman
 from rnla.matfun import ShiftADI as ShiftADI
+from rnla.matfun import SqrtState as SqrtState
 from rnla.matfun import sqrtm_update as sqrtm_update
 from rnla.operators.kernel import GaussianKernel as GaussianKernel
 from rnla.operators.kernel import LaplaceKernel as LaplaceKernel
@@ -197,6 +198,7 @@ __all__ = [
     "SparseSign",
     "SparseStack",
     "Spectrum",
+    "SqrtState",
     "Status",
     "Stream",
     "SubspaceIteration",

@@ -5,20 +5,24 @@
 
 from rnla.matfun.closed_form import ClosedForm
 from rnla.matfun.dense_eigh import DenseEigh
+from rnla.matfun.finished_root import FinishedRoot
 from rnla.matfun.krylov_galerkin import KrylovGalerkin
 from rnla.matfun.krylov_on_a import KrylovOnA
 from rnla.matfun.newton_kleinman import NewtonKleinman
 from rnla.matfun.shift_adi import ShiftADI
+from rnla.matfun.sqrt_state import SqrtState
 from rnla.matfun.sqrtm_update import sqrtm_update
 
 __all__ = [
     "ROOT_METHODS",
     "ClosedForm",
     "DenseEigh",
+    "FinishedRoot",
     "KrylovGalerkin",
     "KrylovOnA",
     "NewtonKleinman",
     "ShiftADI",
+    "SqrtState",
     "sqrtm_update",
 ]
 

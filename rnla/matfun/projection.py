@@ -29,6 +29,7 @@ __all__ = ["Projection", "begun", "grown", "on_basis", "padded"]
 
 _SMALL = 1 << 14  # entries of a panel up to which reflections in cache take a third of the time of two Gram matrices
 _ROOM = 16  # blocks
+_NARROW = 16  # columns
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -118,9 +119,10 @@ def padded(c: Small, size: int) -> Small:
 def _with(projection: Projection, q: Any) -> Projection:
     before, k = projection.size, int(q.shape[1])
     image, images = projection.root.matmat(q), None
-    basis = with_room(q, _ROOM * k) if before == 0 else appended(projection.Q, q)
+    room = _ROOM * k if k <= _NARROW else k  # a wide first block is most of the space
+    basis = with_room(q, room) if before == 0 else appended(projection.Q, q)
     if projection.images is not None:
-        images = with_room(image, _ROOM * k) if before == 0 else appended(projection.images, image)
+        images = with_room(image, room) if before == 0 else appended(projection.images, image)
     t = inner(basis, image)
     whole = np.zeros((before + k, before + k), dtype=t.dtype)
     whole[:before, :before] = projection.T
