@@ -53,6 +53,8 @@ class Change:
         Whether the panel changes the inverse of the matrix that `dropped` is of.
     moved : float
         Bound on what rounding in making the panel did to it, absolute.
+    moved_root : float
+        The same, relative to the root of the norm of the changed matrix, and added.
     moved_share : float
         The same, relative to the norm of the changed matrix, and added.
     exponent : int
@@ -67,6 +69,7 @@ class Change:
     failure_probability: float = 0.0
     inverse: bool = False
     moved: float = 0.0
+    moved_root: float = 0.0
     moved_share: float = 0.0
     exponent: int = 0
     note: str = ""
@@ -77,7 +80,8 @@ class Change:
 
     def rounding(self, norm: float) -> float:
         """Return the part of `missed` that is rounding."""
-        return self.moved + (self.moved_share * norm if self.moved_share else 0.0)
+        root = self.moved_root * math.sqrt(norm) if self.moved_root else 0.0
+        return self.moved + root + (self.moved_share * norm if self.moved_share else 0.0)
 
 
 def plain(change: Change) -> Change:

@@ -2,7 +2,7 @@
 
 Equation: H^2 - D D^H = H (I - G) H with G = H^{-1} D D^H H^{-1}: it is semidefinite where mu = norm(H^{-1} D)^2 <= 1,
 and H^2 - D D^H >= (1 - mu) H^2.  The inverse of H^2 + sign D D^H is H^{-2} - sign U U^H with
-U = H^{-2} D (I + sign D^H H^{-2} D)^{-1/2}, the root being a Cholesky factor's.
+U = H^{-2} D (I + sign D^H H^{-2} D)^{-1/2}.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from rnla._xp.linalg import eps_of, frobenius, max_abs
 from rnla.errors import InputError, NonFiniteError, OperatorError
 from rnla.matfun.change import Change, cut, plain
 from rnla.matfun.given_roots import require_solved
-from rnla.matfun.panels import Small, inner, times
+from rnla.matfun.panels import Small, inner, scaled_columns, times
 from rnla.matfun.roots import DiagonalRoot, FramedRoot, Root
+from rnla.orth import HouseholderQR
 
 __all__ = [
     "Half",
@@ -31,6 +32,7 @@ __all__ = [
     "unseen_by_inverse",
 ]
 
+_ROUNDING = 10
 _SINGULAR = 10  # n eps of the largest eigenvalue: below, a decomposed root is singular to working precision
 
 
@@ -144,10 +146,13 @@ def change_of_inverse(
 ) -> tuple[Change, float]:
     """Return the change of the inverse, and norm(H U)^2 for a downdate of it (0 else).
 
-    With W = H^{-2} D computed, d = H^{-1}((H W - H^{-1} D) + H^{-1}(H H^{-1} D - D)) is what its residuals say is wrong
-    with it, and W - d is used.  Where d is as wrong as W was, the change is moved by at most 2 norm(d) norm(P),
-    P = B^{-1} D; by a turn t of D by at most 2 norm(t) norm(P) norm(B^{-1}); by an error of G = D^H H^{-2} D by at most
-    norm(P)^2 times that.
+    X = H^{-1} D = Q diag(s) P^H;  B^{-1} = H^{-1} (I + sign X X^H)^{-1} H^{-1}, so
+    U = H^{-1} Q diag(s / (1 + sign s^2)^{1/2}): from the singular values, not from the squares in D^H A^{-1} D, whose
+    rounding is that of the square of norm(X).
+    An error x of X moves B^{-1} by at most 2 norm(x) norm(B^{-1} D) norm(B^{-1} H), and norm(B^{-1} H) <=
+    norm(B^{-1})^{1/2}, of a downdate (1 - mu)^{-1/2} times that; one of u in U by 2 norm(u) norm(U); a turn t of D by
+    2 norm(t) norm(B^{-1} D) norm(B^{-1}).  x and u are what the residuals of the solves say, after they are corrected,
+    and 10 eps norm(X).
 
     Parameters
     ----------
@@ -166,23 +171,29 @@ def change_of_inverse(
     InputError
         H^2 + sign D D^H is singular to working precision.
     """
-    values, vectors = np.linalg.eigh(half.gram)
-    values = np.maximum(values, 0.0)
-    if sign < 0 and values[-1] >= 1 - half.blur:
+    wrong = root.shifted_solve(0.0, root.matmat(half.panel) - panel)
+    x = half.panel - wrong
+    q, _ = HouseholderQR().factor(x)
+    left, s, _ = np.linalg.svd(inner(q, x))
+    least = 1 + sign * float(s[0]) ** 2 if sign < 0 else 1.0
+    if least <= half.blur:
         raise InputError(
-            f"A - D D^H is singular to working precision, lambda_max(D^H A^-1 D) - 1 = {values[-1] - 1:.3g}, so it "
-            "has no inverse root; its root is given by power=0.5"
+            f"A - D D^H is singular to working precision, lambda_max(D^H A^-1 D) - 1 = {-least:.3g}, so it has no "
+            "inverse root; its root is given by power=0.5"
         )
-    whole = root.shifted_solve(0.0, half.panel)
-    first = root.shifted_solve(0.0, root.matmat(half.panel) - panel)
-    wrong = root.shifted_solve(0.0, root.matmat(whole) - half.panel + first)
-    whole = whole - wrong
-    narrow = plain(cut(times(whole, vectors / np.sqrt(1 + sign * values)), level))
-    mu = float(values[-1] / (1 + values[-1])) if sign > 0 else 0.0
-    size = frobenius(times(whole, vectors / (1 + sign * values)))
-    cross = float(np.linalg.norm(inner(panel, whole) - half.gram, 2))
-    moved = 2 * frobenius(wrong) * size + size**2 * cross
-    return dataclasses.replace(narrow, inverse=True, moved=moved, moved_share=2 * turned * size), mu
+    first = times(q, left)
+    whole = root.shifted_solve(0.0, first)
+    wrong_too = root.shifted_solve(0.0, root.matmat(whole) - first)
+    whole = whole - wrong_too
+    weights = s / np.sqrt(1 + sign * s * s)
+    narrow = plain(cut(scaled_columns(whole, weights), level))
+    mu = float(weights[0]) ** 2 if sign > 0 else 0.0
+    size = frobenius(scaled_columns(whole, s / (1 + sign * s * s)))
+    doubt = frobenius(wrong) + _ROUNDING * eps_of(root.dtype) * float(s[0])
+    moved = 2 * frobenius(scaled_columns(wrong_too, weights)) * math.sqrt(narrow.norm)
+    return dataclasses.replace(
+        narrow, inverse=True, moved=moved, moved_root=2 * doubt * size / math.sqrt(least), moved_share=2 * turned * size
+    ), mu
 
 
 def moved_by_frame(frame: FramedRoot, change: Change) -> float:
