@@ -11,8 +11,9 @@ import numpy as np
 from rnla._xp.linalg import eps_of
 from rnla._xp.namespace import from_host, is_array, is_numpy, to_host
 from rnla.checks import check_positive, check_rank, check_tol, check_whole
-from rnla.errors import InputError
-from rnla.results.topic_plan import TopicPlan
+from rnla.config import get_config
+from rnla.errors import BudgetError, InputError
+from rnla.results.topic_plan import TopicPlan, size_in_words
 from rnla.robust.accelerated import AccAltProj
 from rnla.robust.alternating import AlternatingProjections
 from rnla.robust.cross import IRCUR, RieCUR
@@ -151,13 +152,15 @@ def _choice(
     return AccAltProj(decay=decay), ("a cross would be half of D or more, so all of it is read", pace)
 
 
-def slower(asked: Asked, in_memory: bool) -> list[Any]:
+def slower(asked: Asked, reader: Reader) -> list[Any]:
     """Return the methods to try after the one that was chosen failed: with thresholds that fall more slowly."""
     if not asked.chosen:
         return []
     tried = [dataclasses.replace(asked.method, decay=d) for d in _SLOWER if d > asked.method.decay]
-    if in_memory and not asked.method.reads_all:
-        tried.append(AccAltProj(decay=0.9, threshold=asked.method.threshold))
+    last = AccAltProj(decay=0.9, threshold=asked.method.threshold)
+    if reader.dense is not None and not asked.method.reads_all:
+        need = plan_of(reader, dataclasses.replace(asked, method=last)).bytes
+        tried += [last] if get_config().allows(need) else []
     return tried
 
 
@@ -257,6 +260,20 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
         int(need),
         seconds,
         asked.reasons,
+    )
+
+
+def require_memory(planned: TopicPlan) -> None:
+    """Raise unless a plan fits the memory budget."""
+    config = get_config()
+    if config.allows(planned.bytes):
+        return
+    advice = f"set memory_budget={planned.bytes} or more"
+    if planned.method.reads_all and planned.method.name != "pcp":
+        advice += ", or take method='riecur', which reads rows and columns only"
+    raise BudgetError(
+        f"{planned.summary} needs about {size_in_words(planned.bytes)} beside D, and the memory budget is "
+        f"{size_in_words(config.budget())}; {advice}"
     )
 
 

@@ -32,7 +32,7 @@ from rnla.results import ErrorEstimate, Report, Status
 from rnla.results.robust_result import HeldOut, RobustPCAResult
 from rnla.rng import Key, as_key
 from rnla.robust.certificate import certify, error_of, tightened
-from rnla.robust.planning import Asked, plan_of, read_asked, slower
+from rnla.robust.planning import Asked, plan_of, read_asked, require_memory, slower
 from rnla.robust.protocols import Outcome, Problem, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.rank import rank_of_low_part
@@ -100,6 +100,8 @@ def robust_pca(
         Arguments that cannot be used, before any work.
     NonFiniteError
         NaN or infinity among the entries read.
+    BudgetError
+        A method that would need more memory than the budget, before it starts.
     ToleranceNotMet
         The iteration diverged or ran out, or held-out rows and columns contradict the answer; ``.result`` holds it.
     DeadlineReached
@@ -140,8 +142,9 @@ def robust_pca(
         stack.enter_context(fixed_settings())
         reader = Reader(D)
         asked = read_asked(reader, rank, method, tol, sampling, threshold, mask, max_iterations)
-        flops = plan_of(reader, asked).flops
-        stack.enter_context(working(reader.xp, reader.dtype, flops, _FAMILIES))
+        planned = plan_of(reader, asked)
+        require_memory(planned)
+        stack.enter_context(working(reader.xp, reader.dtype, planned.flops, _FAMILIES))
         watch = stack.enter_context(watching(float(asked.limit)))
         result, message = _solve(D, reader, asked, key, watch, started)
     return _settled(result, message, asked, on_failure)
@@ -157,7 +160,7 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
         rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), kept)
         notes.append(said)
     asked = dataclasses.replace(asked, rank=min(reader.shape) if rank is None else rank)
-    tried = [asked.method, *slower(asked, reader.dense is not None)]
+    tried = [asked.method, *slower(asked, reader)]
     for number, method in enumerate(tried):
         if number:  # what was set aside has been looked at
             reader.begin()

@@ -98,6 +98,17 @@ def test_masks_that_cannot_be() -> None:
         rnla.robust_pca(broken, 2, mask=mask)
 
 
+def test_what_does_not_fit_the_budget_is_told_before_the_work() -> None:
+    need = rnla.plan(D, 2, problem="robust_pca", method="accaltproj").bytes
+    told = f"memory_budget={need} or more, or take method='riecur'"
+    with rnla.config_context(memory_budget=need - 1), pytest.raises(rnla.BudgetError, match=told):
+        rnla.robust_pca(D, 2, method="accaltproj", rng=0)
+    with rnla.config_context(memory_budget=need):
+        assert rnla.robust_pca(D, 2, method="accaltproj", rng=0).status.ok
+    with rnla.config_context(memory_budget=1 << 20), pytest.raises(rnla.BudgetError):
+        rnla.robust_pca(Untouched(), 2)
+
+
 def test_empty_and_odd_shapes() -> None:
     for shape in ((0, 5), (5, 0)):
         with pytest.raises(rnla.InputError, match="empty"):
