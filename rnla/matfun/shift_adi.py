@@ -115,8 +115,9 @@ class ShiftADI:
             return self._step(problem, now, planned)
 
         def finished(now: ADIState) -> bool:
-            met = now.history[-1] + now.slack <= problem.target
-            return met or now.stuck or now.slack >= problem.target or len(now.shifts) >= most
+            # Where rounding alone is above the target, the residual is still brought down to it.
+            met = now.history[-1] <= max(problem.target - now.slack, now.slack)
+            return met or now.stuck or len(now.shifts) >= most
 
         late = False
         try:
@@ -130,7 +131,7 @@ class ShiftADI:
             raise InputError(
                 "the downdate leaves the cone of positive semidefinite matrices: A - D D^H has a negative eigenvalue"
             )
-        elif state.stuck or state.slack >= problem.target:
+        elif state.stuck or state.history[-1] <= state.slack:
             status = Status.NOT_CERTIFIED
         W, w, _ = np.linalg.svd(state.Z, full_matrices=False)
         return Correction(
