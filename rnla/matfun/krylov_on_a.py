@@ -4,8 +4,9 @@ Problem: X with f(A + sign D D^H) = f(A) + X, f(x) = x^p, where neither a root o
 
 S1. Q: an orthonormal basis of span(D, A D, ..., A^{j-1} D); T = Q^H A Q, D = Q d.
 S2. X_j = Q (f(T + sign d d^H) - f(T)) Q^H [beckermann2018]_.
-S3. When the space is a fifth larger, again from S2: the change norm(X_j - X_i) since the last look stands for the error
-    of X_i.  Two looks in a row must find it small.
+S3. When the space is a fifth larger, again from S2.  The change c = norm(X_j - X_i) since the last look is about the
+    error of X_i; with q the ratio of the last two changes, c max(1, q / (1 - q)) stands for the error of X_j, what a
+    geometric series would still bring.  Two looks in a row must find it small.
 
 The error cannot be bounded so: without the root of A there is no residual.  It is an estimate, from above as long as
 the convergence does not slow down, and certifies no tolerance.
@@ -24,6 +25,7 @@ Use it where A is all there is.  With a root, `KrylovGalerkin` takes about a squ
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -43,7 +45,8 @@ __all__ = ["KrylovOnA", "PowerProblem", "PowerState", "SquaredRoot"]
 
 _GROWTH = 1.2  # of the space between two looks
 _ROUNDING = 8
-_LOOKS = 2  # in a row, at which the change must be small
+_LOOKS = 2  # in a row, at which the error must be small
+_SLOWEST = 10.0  # times the last change that may still be to come
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +86,13 @@ class PowerState(NamedTuple):
 
     @property
     def change(self) -> float:
-        """The estimate: what the last look changed."""
-        return self.history[-1]
+        """The estimate of the error."""
+        return estimates(self.history)[-1]
+
+    def settled(self, tol: float) -> bool:
+        """Whether the estimate of the relative error was small at two looks in a row, or nothing is left out."""
+        last = estimates(self.history)[1:][-_LOOKS:]
+        return self.projection.whole or (len(last) == _LOOKS and max(last) <= tol * self.size)
 
 
 class SquaredRoot:
@@ -174,9 +182,7 @@ class KrylovOnA:
             return error.result, True
 
     def _finished(self, problem: PowerProblem, now: PowerState) -> bool:
-        changes = now.history[1:][-_LOOKS:]
-        settled = len(changes) == _LOOKS and max(changes) <= problem.tol * now.size
-        return settled or now.blocks >= self.blocks or len(now.Y) >= problem.matrix.shape[0]
+        return now.settled(problem.tol) or now.blocks >= self.blocks or len(now.Y) >= problem.matrix.shape[0]
 
     def _step(self, problem: PowerProblem, now: PowerState) -> PowerState:
         """Grow the space until the next look (S1), and look (S2, S3)."""
@@ -194,6 +200,24 @@ class KrylovOnA:
         if projection.whole:  # nothing is left out: only rounding
             change = min(change, _ROUNDING * float(np.finfo(np.float64).eps) * size)
         return PowerState(projection, d, Y, size, (*now.history, change), blocks)
+
+
+def estimates(history: tuple[float, ...]) -> tuple[float, ...]:
+    """Return an estimate of the error at every look, from norm(X) at the first and from what each later one changed.
+
+    Examples
+    --------
+    >>> estimates((1.0, 0.5, 0.05))
+    (1.0, 0.5, 0.05)
+    >>> [round(x, 3) for x in estimates((1.0, 0.8, 0.6))]
+    [1.0, 3.2, 1.8]
+    """
+    found = list(history[:1])
+    for before, change in itertools.pairwise(history):
+        ratio = change / before if before > 0 else 0.0
+        slow = ratio / (1 - ratio) if ratio < 1 else _SLOWEST
+        found.append(change * min(_SLOWEST, max(1.0, slow)))
+    return tuple(found)
 
 
 def _projected(problem: PowerProblem, T: Small, d: Small) -> tuple[Small, float]:

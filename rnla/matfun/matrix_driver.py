@@ -144,9 +144,7 @@ def _cut(found: PowerState, request: RootRequest, late: bool) -> tuple[Any, Any,
     values, vectors = values[order], vectors[:, order]
     sizes = np.abs(values)
     kept = int(np.count_nonzero(sizes > _forward(request.tol / 2, request.power) * found.size))
-    settled = found.projection.whole or (
-        len(found.history) > 2 and max(found.history[-2:]) <= _forward(request.tol / 4, request.power) * found.size
-    )
+    settled = found.settled(_forward(request.tol / 4, request.power))
     status = Status.MET if settled else Status.DEADLINE if late else Status.ITERATIONS
     if request.max_rank is not None and kept > request.max_rank:
         kept, status = request.max_rank, Status.RANK_CAP

@@ -26,6 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 from rnla.matfun.driver import run, settled
+from rnla.matfun.krylov_on_a import KrylovOnA
 from rnla.matfun.matrix_driver import solved_on_matrix
 from rnla.matfun.planning import estimates, look_at, planned
 from rnla.matfun.request import read_root_request
@@ -164,13 +165,15 @@ def plan(
     Parameters
     ----------
     A_half, D, sign, power, tol, max_rank, method, A, A_quarter
-        As `sqrtm_update` takes them.
+        As `sqrtm_update` takes them; with ``method=rnla.KrylovOnA()`` and no A_half, A need not be given.
 
     Returns
     -------
     TopicPlan
     """
     change = as_operator(D)
+    if A_half is None and A is None and isinstance(method, KrylovOnA):
+        A = method  # to `rnla.plan` it cannot be given by this name, and nothing is looked up in it
     outlook = look_at(A_half, A, A_quarter)
     request = read_root_request(
         change.dtype, sign, power, tol, max_rank, method, "raise", estimated=estimates(method, A)
