@@ -19,9 +19,11 @@ from benchmarks import (
     mixed_precision,
     orthonormalize,
     page,
+    robust,
     roots,
     selection,
     sketching,
+    sliding_roots,
     sparse,
     symmetric,
     threads,
@@ -182,6 +184,17 @@ def test_symmetric(tmp_path: Path) -> None:
     assert all(row["seconds"] > 0 for row in rows.values())
 
 
+def test_sliding_roots(tmp_path: Path) -> None:
+    """The bound of a run is above its true error and below its tolerance; so is that of single changes."""
+    found = run(sliding_roots, tmp_path)
+    window = found["window"]
+    assert window["error"] <= window["bound"] <= window["largest bound"] <= window["tol"]
+    assert window["refactorizations"] >= 1
+    kept = [row for row in found["change"]["rows"].values() if row["bound"] is not None]
+    assert len(kept) == 2
+    assert all(row["error"] <= row["bound"] for row in kept)
+
+
 def test_roots(tmp_path: Path) -> None:
     """Every contender is right, the claimed error is above the true one and below what was asked."""
     found = run(roots, tmp_path)
@@ -191,3 +204,22 @@ def test_roots(tmp_path: Path) -> None:
         assert row["backward"] <= row["claimed"] <= bar
         assert row["forward"] <= row["forward_bound"] + 1e-10  # what eigh does to the reference at condition 1e8
     assert [row["steps"] <= 25 for row in found["scaling"]["rows"]] == [True] * 3
+
+
+@pytest.mark.subprocess
+def test_robust(tmp_path: Path) -> None:
+    """Every contender is right, the cross is all that is read, and what is planned for memory is enough."""
+    found = run(robust, tmp_path)
+    assert all(row["successes"] == row["trials"] for row in found["recovery"]["rows"].values())
+    for question in ("speed", "pursuit"):
+        assert all(row["error"] < robust.GOOD for row in found[question]["rows"].values())
+    for part in found["scaling"].values():
+        assert all(row["error"] < robust.GOOD for row in part["rows"])
+        assert all(row["peak"] <= row["planned"] for row in part["rows"])
+    assert found["large"]["error"] < robust.GOOD
+    assert found["large"]["accepted"]
+    assert found["large"]["distinct"] < found["large"]["n"] ** 2
+    for row in found["pieces"]:
+        assert row["milliseconds"]["whole"] == pytest.approx(
+            sum(value for name, value in row["milliseconds"].items() if name != "whole")
+        )

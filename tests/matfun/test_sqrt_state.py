@@ -20,13 +20,13 @@ def features(n: int, count: int, dtype: Any = np.float64, seed: int = 0, least: 
     x = rng.standard_normal((count, n))
     if np.dtype(dtype).kind == "c":
         x = (x + 1j * rng.standard_normal((count, n))) / np.sqrt(2)
-    return (x * np.linspace(1, least, n)).astype(dtype)
+    return np.asarray(x * np.linspace(1, least, n), dtype=dtype)
 
 
 def covariance(x: Array) -> Array:
     """Return X^T conj(X), in double precision: the sum of x x^H over the rows."""
     wide = x.astype(np.result_type(x.dtype, np.float64))
-    return wide.T @ wide.conj()
+    return np.asarray(wide.T @ wide.conj())
 
 
 def backward(state: Any, B: Array) -> float:
