@@ -40,6 +40,7 @@ AREAS = {  # in the order of the page
     "batched": "Stacks of small matrices",
     "estimates": "Norms, spectra and ranks",
     "robust": "Low rank and outliers",
+    "roots": "Roots after a low-rank change",
     "range_finders": "Range finders",
     "compression": "Compression",
     "sketches": "Test matrices",

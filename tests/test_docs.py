@@ -17,6 +17,7 @@ import pytest
 
 import rnla
 from rnla.compression.column_selection import COLUMN_SELECTIONS
+from rnla.matfun import ROOT_METHODS
 from rnla.orth import ORTHONORMALIZERS
 from rnla.rangefinder import RANGE_FINDERS
 from rnla.sketch import SKETCHES
@@ -170,6 +171,7 @@ def test_every_factorization_is_on_the_choosing_page() -> None:
 def test_every_part_is_on_the_choosing_page() -> None:
     choosing = (ROOT / "docs" / "how-to-choose.md").read_text(encoding="utf-8")
     parts = [*RANGE_FINDERS.values(), *SKETCHES.values(), *COLUMN_SELECTIONS.values(), *ORTHONORMALIZERS.values()]
+    parts += [part for part in ROOT_METHODS.values() if hasattr(rnla, part.__name__)]
     names = [part.__name__ if isinstance(part, type) else type(part).__name__ for part in parts]
     assert not [name for name in names if f"`{name}(" not in choosing]
     offered = re.findall(r"^\| `(\w+)\(", choosing, re.MULTILINE)

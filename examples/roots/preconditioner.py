@@ -153,7 +153,8 @@ def check(runs: dict[str, Run]) -> None:
 def main(small: bool, out: Path) -> Path:
     d, q, steps = (200, 20, 40) if small else (2000, 40, 60)
     problem = Regression(d, q)
-    runs = {way: descend(problem, steps, way) for way in WAYS}
+    with rnla.config_context(threads=1):  # as the decompositions it is compared with, in `style.command_line`
+        runs = {way: descend(problem, steps, way) for way in WAYS}
     check(runs)
     apart = differences(runs)
     for way, run in runs.items():
