@@ -29,7 +29,7 @@ import numpy as np
 
 __all__ = ["Ceilings", "Neighbours", "about", "ceilings", "held_threads", "raise_priority", "save"]
 
-LIBRARIES = ("rnla", "numpy", "scipy", "numba", "scikit-learn", "torch", "fbpca", "dask")
+LIBRARIES = ("rnla", "numpy", "scipy", "numba", "scikit-learn", "torch", "fbpca", "dask", "tensorly")
 
 
 @dataclasses.dataclass(frozen=True)
