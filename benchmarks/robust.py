@@ -194,8 +194,8 @@ out = rnla.robust_pca(OnDemand(truth, 0.2), 5, rng=0)
 seconds = time.perf_counter() - begun
 print(json.dumps({
     "n": n, "seconds": seconds, "peak": resident_peak(), "before": before, "error": truth.error(out),
-    "iterations": out.iterations, "entries": out.entries_read, "distinct": out.distinct_entries, "method": out.report.plan.summary,
-    "accepted": out.held_out.accepted, "held out": str(out.held_out),
+    "iterations": out.iterations, "entries": out.entries_read, "distinct": out.distinct_entries,
+    "method": out.report.plan.summary, "accepted": out.held_out.accepted, "held out": str(out.held_out),
 }))
 """
 
