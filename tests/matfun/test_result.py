@@ -187,7 +187,7 @@ def test_what_cannot_be_extended() -> None:
     travelled = pickle.loads(pickle.dumps(result))
     with pytest.raises(InputError, match="travel"):
         travelled.extend(tol=1e-6)
-    with pytest.raises(InputError, match="again"):
+    with pytest.raises(InputError):
         travelled.extend(tol=1e-6, A=h)
 
 
