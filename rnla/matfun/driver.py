@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast, frobenius, host_values, max_abs
+from rnla._xp.linalg import cast, eps_of, frobenius, host_values, max_abs
 from rnla._xp.namespace import backend_name, is_numpy
 from rnla.checks import check_choice, check_tol, check_whole
 from rnla.config import fixed_settings, get_config
@@ -26,6 +26,7 @@ from rnla.matfun.downdates import (
     unseen_by_inverse,
 )
 from rnla.matfun.galerkin import continued
+from rnla.matfun.given_roots import GivenRoot
 from rnla.matfun.inputs import fourth_root_of, require_together, root_of
 from rnla.matfun.panels import real_row, scaled_columns
 from rnla.matfun.planning import decomposes
@@ -41,6 +42,9 @@ from rnla.rng import Key
 from rnla.working import kernels_in_use, working
 
 __all__ = ["Held", "extended", "require_solvable", "run", "settled", "source_of", "truncated_source"]
+
+_LIMITED_BY_ROUNDING = {True: 1e-3, False: 1e-8}
+"""Error up to which rounding alone misses no tolerance that nobody gave, in single and in double precision."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -305,16 +309,18 @@ def _assembled(
     status = next((stage.status for stage in stages if not stage.status.ok), Status.MET)
     if kind == "estimated" and status is Status.MET:
         status = Status.NOT_CERTIFIED if request.explicit else Status.MET
-    elif (
-        kind == "bounded"
-        and error - _excused(request, rounding) <= request.tol * first.lower
-        and status is not Status.DEADLINE
-    ):
-        status = Status.MET  # whatever finer aim the steps had
-    elif status is Status.MET:
-        status = Status.NOT_CERTIFIED
+    elif kind == "bounded" and status is not Status.DEADLINE:
+        limit = request.tol * first.lower
+        if not request.explicit and error <= _LIMITED_BY_ROUNDING[eps_of(own.dtype) > 1e-10] * first.lower:
+            limit = max(limit, min(error, limit + rounding + _solved(own, stages)))
+        if error <= limit:
+            status = Status.MET  # whatever finer aim the steps had
+        elif status is Status.MET:
+            status = Status.NOT_CERTIFIED
     counts = own.counts
     notes = [change.note] if change.note else []
+    if status is Status.MET and kind == "bounded" and relative > request.tol:
+        notes.append("the error is that of rounding, which grows with the condition of B; no tol was given")
     if counts.solves:
         notes.append(f"{counts.solves} of the products are columns solved with")
     if exponent:
@@ -340,9 +346,13 @@ def _assembled(
     )  # fmt: skip
 
 
-def _excused(request: RootRequest, rounding: float) -> float:
-    """Return the part of the error that no tolerance was given for: rounding where it grows with the condition."""
-    return 0.0 if request.explicit or request.power == 0.5 else rounding
+def _solved(own: Any, stages: list[Stage]) -> float:
+    """Return what rounding in solves did; of an object of the caller's nothing, whose solves may be bad."""
+    if isinstance(own, GivenRoot):
+        return 0.0
+    slacks = [0.0 if stage.found is None else stage.found.slack for stage in stages]
+    size = math.sqrt(stages[0].upper + stages[0].error)
+    return slacks[0] + sum((2 * size + slack) * slack for slack in slacks[1:])
 
 
 def _decomposed(frame: FramedRoot, first: Stage, power: float) -> float:

@@ -177,7 +177,8 @@ class ShiftADI:
             return now._replace(stuck=True)  # of a downdate alone
         z = np.linalg.solve(lower, y.conj().T).conj().T
         half = np.linalg.solve(lower.conj().T, z.conj().T).conj().T  # y Y^{-1}
-        slack, k = now.slack, R.shape[1]
+        within = float(np.linalg.norm(shifted @ y - math.sqrt(2 * s) * R))
+        slack, k = now.slack + 2 * within * math.sqrt(_square(half)), R.shape[1]
         R = R - math.sqrt(2 * s) * half
         panels = times(projection.Q, np.concatenate([y, projection.T @ y, R], axis=1))  # one reading of Q
         if not projection.whole:

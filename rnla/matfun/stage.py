@@ -5,7 +5,8 @@ S2. The method finds X = Q W diag(w) W^H Q^H with residual r, to a quarter of wh
 S3. Small w are dropped, d the largest of them: the residual grows by at most (2 norm(S) + d) d with S = H + X,
     norm(S)^2 <= norm(B) + r; half of what is allowed.
 S4. The error: r, what rounding did as far as the method measured it, S3, what is left out of D, and
-    10 eps (norm(S) + norm(X)) norm(X) for the rounding of Q, of V = Q W and of the small algebra.
+    (10 eps + 4 sqrt(l) eps') (norm(S) + norm(X)) norm(X) for the rounding of Q, of V = Q W and of the small algebra
+    on l columns, which is in double precision, eps'.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from rnla.rng import Key
 
 __all__ = ["Stage", "droppable", "forward_bound", "stage_of"]
 
-_ROUNDING = 10
+_ROUNDING, _SMALL = 10, 4
 _NOTHING = {True: 1e-28, False: 1e-240}  # of norm(B), in single and in double precision
 _SEEN = 30  # sqrt(eps) of the largest: the square of such an eigenvalue is above rounding
 
@@ -122,7 +123,8 @@ def stage_of(
         kept, status = max_rank, Status.RANK_CAP
     dropped = float(sizes[kept:].max(initial=0.0))
     largest = float(sizes.max(initial=0.0))
-    floor = _ROUNDING * eps * (size + largest) * largest  # S4
+    rounding = _ROUNDING * eps + _SMALL * eps_of(np.float64) * math.sqrt(found.Q.shape[1])
+    floor = rounding * (size + largest) * largest  # S4
     error = found.residual + found.slack + (2 * size + dropped) * dropped + change.missed(norms.upper) + floor
     least = root.lower * (1.0 if sign > 0 else math.sqrt(max(0.0, 1 - mu)))
     return Stage(
