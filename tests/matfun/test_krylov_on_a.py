@@ -64,7 +64,7 @@ def test_every_form_of_a(form: str) -> None:
 
 @pytest.mark.parametrize("power", POWERS)
 def test_the_estimate_is_not_far_below_the_error(power: float) -> None:
-    """What a geometric series would still bring, up to a factor of 2: true of all of these, proven of none."""
+    """What a geometric series would still bring, up to a factor of 4: true of all of these, proven of none."""
     for condition in (1e1, 1e2, 1e3):
         for seed in range(3):
             for sign in (1, -1):
@@ -75,7 +75,7 @@ def test_the_estimate_is_not_far_below_the_error(power: float) -> None:
                         on_failure="return",
                     )  # fmt: skip
                     forward = np.expm1(abs(power) * np.log1p(result.error.value))
-                    assert error(made, result, power) <= 2 * forward + 1e-13
+                    assert error(made, result, power) <= 4 * forward + 1e-13
 
 
 @pytest.mark.parametrize("power", POWERS)
