@@ -5,7 +5,7 @@ S2. The method finds X = Q W diag(w) W^H Q^H with residual r, to a quarter of wh
 S3. Small w are dropped, d the largest of them: the residual grows by at most (2 norm(S) + d) d with S = H + X,
     norm(S)^2 <= norm(B) + r; half of what is allowed.
 S4. The error: r, what rounding did as far as the method measured it, S3, what is left out of D, and
-    (10 eps + 4 sqrt(l) eps') (norm(S) + norm(X)) norm(X) for the rounding of Q, of V = Q W and of the small algebra
+    (10 eps + 8 sqrt(l) eps') (norm(S) + norm(X)) norm(X) for the rounding of Q, of V = Q W and of the small algebra
     on l columns, which is in double precision, eps'.
 """
 
@@ -30,7 +30,7 @@ from rnla.rng import Key
 
 __all__ = ["Stage", "droppable", "forward_bound", "stage_of"]
 
-_ROUNDING, _SMALL = 10, 4
+_ROUNDING, _SMALL = 10, 8
 _NOTHING = {True: 1e-28, False: 1e-240}  # of norm(B), in single and in double precision
 _SEEN = 30  # sqrt(eps) of the largest: the square of such an eigenvalue is above rounding
 
