@@ -35,6 +35,7 @@ __all__ = ["GalerkinState", "continued", "correction_of", "ProjectedRoot", "gale
 
 _BLOCK = 8  # directions added at most in a step
 _STEPS = 100
+_PATIENCE = 6
 _ROUNDING = 8
 
 
@@ -150,9 +151,15 @@ def galerkin(
         return _looked_at(now, wider, now.M, target, s, int(block.shape[1]), slack)
 
     def finished(now: GalerkinState) -> bool:
-        return now.history[-1] <= target or now.steps >= steps or now.projection.whole
+        met = now.history[-1] <= target
+        return met or now.steps >= steps or now.projection.whole or _stalled(now.history)
 
     return loop(_looked_at(None, projection, M, target, None, 0, slack), step, finished)
+
+
+def _stalled(history: tuple[float, ...]) -> bool:
+    """Whether the last looks brought nothing: the residual is at rounding, and more directions only cost memory."""
+    return len(history) > _PATIENCE and min(history[-_PATIENCE:]) >= 0.9 * min(history[:-_PATIENCE])
 
 
 def _looked_at(

@@ -148,7 +148,7 @@ def planned(outlook: Outlook, n: int, k: int, dtype: np.dtype[Any], request: Roo
         ("rank", f"at most about {width}, of which what the tolerance needs is kept"),
         ("accuracy", f"backward error {request.tol:.1e} of the norm of {of}, {known_how}"),
     )
-    memory = (width * n * (2 + (request.stages - 1)) + (2 * n * n if dense else 0)) * dtype.itemsize
+    memory = (width * n * 3 * request.stages + (2 * n * n if dense else 0)) * dtype.itemsize
     return TopicPlan(
         "sqrtm_update", method, (n, n), dtype, outlook.kind, lines, flops + eigh_flops, int(memory), seconds,
         tuple(reasons),
