@@ -10,7 +10,7 @@
    as before, A^{-1/2} z, it shows where the measurements took something away.
 
 A sum of independent parts, A^{1/2} z + D y, has the first covariance too.  Of the symmetric root one has inverses and
-downdates, the same z before and after, and B^{1/2} z is what changes least.  All data are generated.
+downdates, and samples before and after the change that come from the same z.  All data are generated.
 
 Checked: in some directions, among them those that the change makes special, the sample covariance is as close to that
 of the model as normal samples are with probability 1 - 2e-9 (the extreme singular values of a normal matrix of p rows

@@ -7,6 +7,8 @@ nines; without scikit-learn, generated pictures do.  A picture x becomes 1500 fe
 once.  The covariance C of the last 3000 pictures, with a ridge, follows the stream: two pictures enter the window and
 two leave it at every step, and `rnla.SqrtState` follows with S = C^{1/2}.  ZCA whitening is x -> C^{-1/2} x.
 
+What it is compared with, a root made anew, is a decomposition and the product that makes the root of it.
+
 The error is norm(S^{-1} C S^{-1} - I), with C computed from the window.  It is at most e / (r - e), r the ridge and e
 the absolute error norm(C - S^2) that the state certifies, as C is at least r.
 
