@@ -190,7 +190,8 @@ def change_of_inverse(
     mu = float(weights[0]) ** 2 if sign > 0 else 0.0
     size = frobenius(scaled_columns(whole, s / (1 + sign * s * s)))
     doubt = frobenius(wrong) + _ROUNDING * eps_of(root.dtype) * float(s[0])
-    moved = 2 * frobenius(scaled_columns(wrong_too, weights)) * math.sqrt(narrow.norm)
+    moved = narrow.dropped + narrow.moved  # of the change of the inverse, as what is left out of D is not
+    moved += 2 * frobenius(scaled_columns(wrong_too, weights)) * math.sqrt(narrow.norm)
     return dataclasses.replace(
         narrow, inverse=True, moved=moved, moved_root=2 * doubt * size / math.sqrt(least), moved_share=2 * turned * size
     ), mu
