@@ -110,7 +110,7 @@ def main(small: bool, out: Path) -> Path:
     if small:
         grid = measured([2, 5], [0.3, 0.5, 0.7], 3)
     else:
-        grid = measured([1, 2, 5, 10, 15, 20], [round(0.05 * k, 2) for k in range(2, 17)], 6)
+        grid = measured([1, 2, 3, 5, 7, 10, 15, 20, 30], [round(0.05 * k, 2) for k in range(2, 17)], 10)
     print("  method      rank  outliers   successes   reference   chance of so few")
     for name, rank, share, ours, theirs, probability in compared(grid):
         print(f"  {name:<12}{rank:4d}{share:10.0%}{ours:8d}/{grid.draws}{theirs:10d}/{DRAWS}{probability:16.3f}")
