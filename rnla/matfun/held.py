@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels.products import subtract_product
-from rnla._xp.linalg import adjoint, qr
+from rnla._xp.linalg import adjoint, host_values, qr
 from rnla._xp.namespace import device_of, is_numpy, namespace_of, to_host
 from rnla.config import get_config
 from rnla.matfun.panels import Small, inner, multiplied, scaled_columns, times
@@ -98,6 +98,11 @@ class ThinRoot:
     def storage(self) -> int:
         """Numbers held."""
         return self.shape[0] * (1 + len(self.w))
+
+    @property
+    def least(self) -> float:
+        """The smallest h."""
+        return float(host_values(self.h).min(initial=np.inf))
 
     def matmat(self, x: Any) -> Any:
         """Return S X."""

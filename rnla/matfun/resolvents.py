@@ -29,6 +29,9 @@ from rnla.rangefinder.growing import appended, with_room
 __all__ = ["Looked", "Resolvents", "feasible", "poles_of_root"]
 
 
+_FIRST = 64  # columns that there is room for before the small inverses are moved
+
+
 class Looked(NamedTuple):
     """What a change would do, before it is made."""
 
@@ -63,6 +66,8 @@ def poles_of_root(lo: float, hi: float, count: int) -> Small:
 class Resolvents:
     """The solves; the first shift is one at the level of rounding, which stands for none.
 
+    The small inverses have room that doubles as it is used up.
+
     Parameters
     ----------
     squares : array, shape (n,)
@@ -80,7 +85,8 @@ class Resolvents:
         self._like = like[:1, :]
         self._panel: Any = None
         dtype = np.dtype(str(like.dtype).rpartition(".")[2])
-        self._inverses: Small = np.zeros((len(shifts), room, room), dtype=small_dtype(dtype))
+        first = min(room, _FIRST)
+        self._inverses: Small = np.zeros((len(shifts), first, first), dtype=small_dtype(dtype))
         self._added = 0.0  # sum of the squares of the entries of the Gram matrix of what was added
 
     @property
@@ -127,6 +133,12 @@ class Resolvents:
     def take(self, looked: Looked) -> None:
         """Make the change; there must be room."""
         r, k, Z = self.columns, len(looked.signs), looked.Z
+        have = self._inverses.shape[1]
+        if r + k > have:
+            size = min(self.room, max(2 * have, r + k))
+            wider = np.zeros((len(self.shifts), size, size), dtype=self._inverses.dtype)
+            wider[:, :r, :r] = self._inverses[:, :r, :r]
+            self._inverses = wider
         inverse = np.linalg.inv(looked.complements)
         inverse = (inverse + inverse.conj().transpose(0, 2, 1)) / 2
         for at in range(len(self.shifts)):

@@ -82,7 +82,7 @@ class Core:
         share = asked.tol / asked.horizon * (1.0 if asked.power > 0 else (anchor.least / hi) ** 2)
         count = max(1, steps_needed(lo, hi, max(share / 2, self.eps / 8)) - 1)
         ridge = _BOUNDARY * self.eps * (top * top if top else 1.0)
-        room = min(n, _THIN_ROOM) if anchor.U is None else min(n, max(64, 3 * n // 16))
+        room = _THIN_ROOM if anchor.U is None else max(64, 3 * n // 16)
         self.anchor = anchor
         shifts = np.concatenate([[ridge], poles_of_root(lo, hi, count)])
         self.resolvents = Resolvents(anchor.h * anchor.h, shifts, self.like, room)
@@ -99,9 +99,8 @@ class Core:
 
     def copy(self) -> Core:
         """Return a copy that goes its own way."""
-        self.settle()
         other = copy.copy(self)
-        other.pending = []
+        other.pending = list(self.pending)
         other.root, other.resolvents = self.root.copy(), self.resolvents.copy()
         other.matrix = None if self.matrix is None else self.matrix + 0
         return other
@@ -182,7 +181,9 @@ class Core:
         g = self.anchor.into(panel)
         looked = self.resolvents.look(g, signs)
         if not feasible(looked):
-            self._refuse(looked, signs)
+            looked = self._look_again(panel, signs)
+            g, now = looked.panel, self.drift
+            root = self.root
         xp, n = root.xp, root.shape[0]
         block = xp.concat([g, self.top, looked.block], axis=1)
         block = block[:, : min(n, int(block.shape[1]))]
@@ -192,7 +193,7 @@ class Core:
         h = self.anchor.h
         found = galerkin(
             projection, (d * signs) @ d.conj().T, max(allowed / 2, eps * norm), _STEPS, key.child("growing"),
-            lambda s, x: x / (h + s)[:, None],
+            lambda s, x: x / (h + s)[:, None], slack=math.inf,  # S2 has looked at it
         )  # fmt: skip
         values, vectors = np.linalg.eigh(found.root.Y)
         upper = min(now.upper + norm, self.ceiling + self.resolvents.added_with(looked))
@@ -215,7 +216,23 @@ class Core:
         top = times(found.projection.Q, found.root.vectors[:, -1:])
         return _Step(looked, V, values[keep], limit, drift, top, found.steps)
 
-    def _refuse(self, looked: Looked, signs: np.ndarray[Any, Any]) -> None:
+    def _look_again(self, panel: Any, signs: np.ndarray[Any, Any]) -> Looked:
+        """Refuse a change after which B is indefinite; go over to a fresh decomposition where only the old one said so.
+
+        Solves that many changes have gone through lose digits where changes cancel.
+        """
+        fresh = self
+        if isinstance(self.root, WholeRoot) and self.resolvents.columns:
+            fresh = self.copy()
+            fresh.refactor()
+        looked = fresh.resolvents.look(fresh.anchor.into(panel), signs)
+        if feasible(looked):
+            self.__dict__.update(fresh.__dict__)
+            return looked
+        if isinstance(self.root, ThinRoot) and self.root.least > 0:
+            half = self.root.shifted_solve(0.0, panel)
+            if feasible(looked._replace(complements=(np.diag(signs) + inner(half, half))[None])):
+                return looked
         if (signs < 0).all():
             over = float(np.linalg.eigvalsh(looked.complements[0])[-1])
             raise InputError(
@@ -317,12 +334,21 @@ class Core:
         """Return S^{-1} X = S B^{-1} X, improved by S itself."""
         x = self.anchor.into(cast(x, self.like.dtype))
         y = self.root.matmat(self.resolvents.solve(x))
-        left = 0.0
+        enough = math.sqrt(self.eps) * frobenius(x)
+        left = math.inf
         for _ in range(3):
             rest = x - self.root.matmat(y)
             left = frobenius(rest)
             y = y + self.root.matmat(self.resolvents.solve(rest))
-        if not left <= math.sqrt(self.eps) * frobenius(x):
+        if not left <= enough:  # the changes since the decomposition have cancelled too much
+            y = self.root.shifted_solve(0.0, x)
+            left = frobenius(x - self.root.matmat(y))
+            again = frobenius(
+                self.root.shifted_solve(0.0, y)
+            )  # y lies near the eigenvectors of the smallest eigenvalues
+            if not again * math.sqrt(float(self.resolvents.shifts[0])) <= frobenius(y):
+                left = math.inf
+        if not left <= enough:
             raise InputError("the matrix is singular to working precision, so its root cannot be solved with")
         return self.anchor.out(y)
 

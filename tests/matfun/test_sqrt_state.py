@@ -396,3 +396,31 @@ def test_resolvents_are_inverses() -> None:
     assert added == 8
     assert not feasible(held.look(3 * np.eye(n)[:, :1], np.array([-1.0])))
     assert held.copy().columns == 12
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_large_changes_that_nearly_cancel(seed: int) -> None:
+    """Changes of every size, downdates nearly to the boundary: none is refused, and no bound is below the true error.
+
+    Solves through many such changes lose their digits; a fresh decomposition then tells whether a downdate is possible.
+    """
+    rng = np.random.default_rng(seed)
+    n, k, condition = int(rng.integers(2, 40)), int(rng.integers(1, 4)), 10.0 ** rng.integers(0, 7)
+    U = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    A = (U * np.geomspace(1, 1 / condition, n)) @ U.T
+    A = (A + A.T) / 2
+    state = rnla.SqrtState.init(A, rng=0)
+    B = A.astype(np.longdouble)
+    for i in range(10):
+        D = rng.standard_normal((n, k)) * 10.0 ** rng.integers(-4, 2)
+        sign = -1 if i % 2 else 1
+        if sign < 0:
+            near = 1 - 10.0 ** -int(rng.integers(0, 5)) / 2
+            D *= np.sqrt(near / np.linalg.eigvalsh(D.T @ np.linalg.solve(B.astype(float), D))[-1])
+        (state.update if sign > 0 else state.downdate)(D)
+        B = B + sign * (D.astype(np.longdouble) @ D.T.astype(np.longdouble))
+        S = np.asarray(state @ np.eye(n)).astype(np.longdouble)
+        error = np.linalg.norm((S @ S - B).astype(float), 2) / np.linalg.norm(B.astype(float), 2)
+        assert error <= state.error.value <= state.tol
+        if np.linalg.cond(B.astype(float)) > 1e11:
+            break
