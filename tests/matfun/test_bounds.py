@@ -41,6 +41,26 @@ def test_no_error_is_above_what_is_said(power: float, sign: int, field: str, den
 @needs_extended
 @pytest.mark.parametrize("power", POWERS)
 @pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("method", ["shift_adi", "krylov_galerkin"])
+def test_no_error_in_single_precision_is_above_what_is_said(power: float, sign: int, dense: bool, method: str) -> None:
+    for condition in (1e2, 1e4, 1e6):
+        drawn = case(condition, sign, n=40, dense=dense, share=0.8)
+        A_half, D = drawn.A_half.astype(np.float32), drawn.D.astype(np.float32)
+        whole = A_half.astype(float)
+        made = type(drawn)(whole, np.diag(whole) if whole.ndim == 1 else (whole + whole.T) / 2, D.astype(float), sign)
+        result = rnla.sqrtm_update(A_half, D, sign=sign, power=power, method=METHODS[method], on_failure="return")
+        exact = truth(made, power)
+        assert result.V.dtype == np.float32
+        assert backward(exact, result) <= result.error.absolute
+        assert forward(exact, result) <= result.forward_bound
+        if power == 0.5:
+            assert result.error.value <= 1e-5
+
+
+@needs_extended
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize("sign", [1, -1])
 def test_large_tolerances_are_kept_too_and_save_rank(power: float, sign: int) -> None:
     made = case(1e4, sign, seed=4)
     exact, ranks = truth(made, power), []
