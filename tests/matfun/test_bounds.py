@@ -159,7 +159,8 @@ def test_changes_of_any_shape(power: float, sign: int, method: str, shape: str) 
     exact = truth(made, power)
     assert result.rank <= n
     assert backward(exact, result) <= result.error.absolute
-    assert result.error.value <= (5e-12 if lost else 2e-13)
+    # Without a tol of the caller's, rounding may add a few times 1e-13 to what is asked, above all of an inverse.
+    assert result.error.value <= (5e-12 if lost else 5e-13)
     assert forward(exact, result) <= result.forward_bound
 
 
