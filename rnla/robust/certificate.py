@@ -14,8 +14,8 @@ S3  Levels of D - L just under the threshold must be more frequent than just bey
     by more than the threshold, its errors pass through the threshold without a step, and the range [z, 2 z) holds
     twice as many as [z / 2, z).
 S4  No column may be an outlier in nearly all of its entries on the held-out rows, and no row on the held-out columns:
-    L is unknown there, or wrong.  This looks at every column and every row, at 64 entries of each, and at how many of
-    them chance would make so.
+    L is unknown there, or wrong.  This looks at every column and every row, at 64 entries of each; those that fail
+    are read whole, and refused where chance does not make a line so among all.
 S5  The error of L on the clean entries, sum |D - L|^2 / sum |L|^2, with rows and columns as the units of sampling, and
     against what was asked.
 
@@ -58,6 +58,7 @@ LEAST_CLEAN = 0.03
 _STEP = 0.01
 _SIGMAS = 5.0
 _CORRUPTED = 0.95
+_SUSPECTS = 256
 _QUANTILE, _ABOVE, _OF_TOL = 0.99, 10.0, 30.0
 
 
@@ -137,8 +138,8 @@ def certify(
     """
     never = not reader.touched(rows, columns)
     left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
-    looks: list[_Look] = []
-    for index, axis in ((columns, 0), (rows, 1)):
+
+    def look_at(index: Array, axis: int) -> _Look:
         observed = None if mask is None else reader.take(mask, index, 1 - axis)
         if axis == 0:
             block = reader.columns(index) if mask is None else reader.take(reader.dense, index, 1)
@@ -146,9 +147,16 @@ def certify(
         else:
             block = reader.rows(index) if mask is None else reader.take(reader.dense, index, 0)
             model = reader.take(left, index, 0) @ factors.Vh
-        seen = look(cast(block, model.dtype), model, threshold, kind, axis, observed)
-        looks.append(seen)
-    return judged(looks, len(rows), len(columns), never, sampled, tol, kind)
+        return look(cast(block, model.dtype), model, threshold, kind, axis, observed)
+
+    looks = [look_at(columns, 0), look_at(rows, 1)]
+    corrupted: list[tuple[int, ...]] = [(), ()]
+    if kind == "entries":
+        for axis, seen in enumerate(looks):
+            suspects = np.flatnonzero(seen.across > _CORRUPTED)[:_SUSPECTS]
+            if len(suspects):  # they are read whole: what a few entries leave open, all of them tell
+                corrupted[axis] = _corrupted(suspects, look_at(suspects, 1 - axis), looks)
+    return judged(looks, len(rows), len(columns), never, sampled, tol, corrupted)
 
 
 def tightened(
@@ -181,8 +189,10 @@ def tightened(
     return threshold, float(np.count_nonzero(gap >= threshold)) / max(len(gap), 1)
 
 
-def judged(looks: list[_Look], rows: int, columns: int, never: bool, sampled: float, tol: float, kind: str) -> HeldOut:
-    """Return the verdict on what was seen."""
+def judged(
+    looks: list[_Look], rows: int, columns: int, never: bool, sampled: float, tol: float, corrupted: Any
+) -> HeldOut:
+    """Return the verdict on what was seen; `corrupted` holds the rows and the columns that are outliers all over."""
     counted = sum(float(seen.counted.sum()) for seen in looks)
     outliers = sum(float(seen.outliers.sum()) for seen in looks) / max(counted, 1.0)
     under, beyond = (sum(getattr(seen, name) for seen in looks) / max(counted, 1.0) for name in ("under", "beyond"))
@@ -203,7 +213,7 @@ def judged(looks: list[_Look], rows: int, columns: int, never: bool, sampled: fl
         reasons.append(
             f"errors go through the threshold without a step ({under:.2%} just under it, {beyond:.2%} just beyond)"
         )
-    bad_rows, bad_columns = (_corrupted(seen, outliers) if kind == "entries" else () for seen in looks)
+    bad_rows, bad_columns = corrupted
     for bad, what in ((bad_columns, "columns"), (bad_rows, "rows")):
         if bad:
             reasons.append(
@@ -219,20 +229,17 @@ def judged(looks: list[_Look], rows: int, columns: int, never: bool, sampled: fl
     )  # fmt: skip
 
 
-def _corrupted(seen: _Look, share: float) -> tuple[int, ...]:
-    """Return the lines across that are outliers nearly everywhere, if there are more than chance makes (S4).
+def _corrupted(suspects: Array, seen: _Look, looks: list[_Look]) -> tuple[int, ...]:
+    """Return the suspects that are outliers in nearly all their entries, more than chance makes of any (S4)."""
+    from scipy.special import bdtrc
 
-    Chance makes a line one with the probability of that many outliers among its entries, each at the share found;
-    their number is Poisson's at most.
-    """
-    from scipy.special import bdtrc, pdtrc
-
-    suspects = np.flatnonzero(seen.across > _CORRUPTED)
-    least = math.floor(_CORRUPTED * seen.depth)
-    expected = len(seen.across) * float(bdtrc(least, seen.depth, min(share, 1.0)))
-    if not len(suspects) or float(pdtrc(len(suspects) - 1, max(expected, 1e-300))) > FAILURE:
-        return ()
-    return tuple(int(each) for each in suspects)
+    outliers, counted = (sum(float(getattr(each, name).sum()) for each in looks) for name in ("outliers", "counted"))
+    lines = max(len(each.across) for each in looks)
+    share = min(outliers / max(counted, 1.0), 1.0)
+    # bdtrc takes k of n whole numbers, the first as a float.
+    chance = bdtrc(np.floor(seen.outliers) - 1, np.maximum(seen.counted, 1).astype(np.int64), share)
+    found = (seen.outliers > _CORRUPTED * seen.counted) & (chance < FAILURE / lines)
+    return tuple(int(each) for each in suspects[found])
 
 
 def _ratio(top: Array, bottom: Array) -> tuple[float, float, float]:

@@ -112,6 +112,24 @@ def test_corrupted_columns_are_named() -> None:
     assert caught.value.result.status is rnla.Status.REFUSED
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_one_wrong_column_among_many_outliers_is_named(seed: int) -> None:
+    """At 70 percent, 37 of 37 entries are outliers by chance in one of 5e5 columns; read whole, in none of 1e46."""
+    d, low, _ = model(300, 300, 2, 0.7, seed=seed)
+    u, s, vh = np.linalg.svd(low, full_matrices=False)
+    u, s, vh = u[:, :2], s[:2], vh[:2].copy()
+    rng = np.random.default_rng(seed)
+    rows, columns = (np.sort(rng.permutation(300)[:37]) for _ in range(2))
+    right = certify(Reader(d), Factors(u, s, vh), 1e-5, "entries", rows, columns, 0.7, TOL)
+    assert right.accepted
+    wrong = int(np.setdiff1d(np.arange(300), columns)[11])
+    vh[:, wrong] += 0.02
+    held = certify(Reader(d), Factors(u, s, vh), 1e-5, "entries", rows, columns, 0.7, TOL)
+    assert not held.accepted
+    assert held.corrupted_columns == (wrong,)
+    assert held.corrupted_rows == ()
+
+
 def test_noise_is_accepted_at_its_own_level_and_refused_below() -> None:
     """Noise of 1e-3 leaves an error of about 1e-3 sqrt(r (m + n) / (m n)) in L, and e of 1e-3 / 2."""
     d, low, _ = model(600, 600, 4, 0.1, seed=6, scale=5.0)
