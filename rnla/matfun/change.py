@@ -20,16 +20,17 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import adjoint, cast, eps_of, host_values, max_abs, qr
-from rnla._xp.namespace import all_finite, from_host, to_host
-from rnla.errors import NonFiniteError, ToleranceNotMet
+from rnla._xp.namespace import all_finite, from_host, is_array, to_host
+from rnla.errors import InputError, NonFiniteError, ToleranceNotMet
 from rnla.factorization.svd import svd
 from rnla.matfun.panels import times
+from rnla.operators.coerce import as_operator
 from rnla.operators.dense import Dense
 from rnla.operators.scan import times_power_of_two
 from rnla.orth.cholesky_qr import gram
 from rnla.rng import Key
 
-__all__ = ["Change", "cut", "narrowed", "plain"]
+__all__ = ["Change", "change_given", "cut", "narrowed", "plain"]
 
 _FEW = 512
 _WIDEST = 1 << 14
@@ -108,6 +109,21 @@ def plain(change: Change) -> Change:
         change, panel=times_power_of_two(change.panel, change.exponent), norm=math.ldexp(change.norm, squares),
         dropped=math.ldexp(change.dropped, squares), exponent=0,
     )  # fmt: skip
+
+
+def change_given(D: Any) -> Any:
+    """Return the operator of what the caller gave for D; a vector is one column.
+
+    Raises
+    ------
+    InputError, DTypeError, ...
+        As `as_operator` raises them.
+    """
+    if D is None:
+        raise InputError("D is None: give the change of A, its columns as an array of shape (n, k), or one as a vector")
+    if isinstance(D, (list, tuple)) and D and not isinstance(D[0], (list, tuple)) and not is_array(D[0]):
+        D = np.asarray(D)
+    return as_operator(D[:, None] if is_array(D) and D.ndim == 1 else D)
 
 
 def narrowed(op: Any, level: float, key: Key, *, free: bool = False) -> Change:

@@ -342,7 +342,8 @@ def _assembled(
         error_of_change=error / first.change if first.change else 0.0, forward_bound=forward,
         shifts=tuple(times_power(s, shift) for one, shift in zip(found, scales, strict=False) for s in one.shifts),
         history=tuple(r / scale for one in found for r in one.history), report=report, status=status,
-        norm_upper=times_power(first.upper, squares), resume=RootResume("sqrtm_update", asked), _source=source,
+        norm_upper=times_power(first.upper, squares), steps=sum(one.steps for one in found),
+        resume=RootResume("sqrtm_update", asked), _source=source,
     )  # fmt: skip
 
 

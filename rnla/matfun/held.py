@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -50,6 +49,9 @@ class WholeRoot:
     def storage(self) -> int:
         """Numbers held."""
         return self.shape[0] * self.shape[0]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (WholeRoot, (self.S,))
 
     def matmat(self, x: Any) -> Any:
         """Return S X."""
@@ -104,6 +106,12 @@ class ThinRoot:
         """The smallest h."""
         return float(host_values(self.h).min(initial=np.inf))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "xp"}  # a module does not travel
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, xp=namespace_of(state["h"]))
+
     def matmat(self, x: Any) -> Any:
         """Return S X."""
         image = self.h[:, None] * x
@@ -140,4 +148,6 @@ class ThinRoot:
 
     def copy(self) -> ThinRoot:
         """Return a copy that goes its own way."""
-        return copy.copy(self)
+        other = ThinRoot(self.h, self.V)
+        other.V, other.w = self.V, self.w
+        return other

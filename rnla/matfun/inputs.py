@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast, eigh, eps_of, frobenius, host_values, max_abs
+from rnla._xp.linalg import adjoint, cast, eigh, eps_of, frobenius, host_values, max_abs
 from rnla._xp.namespace import all_finite, is_array, is_concrete, is_numpy, namespace_of, needs_grad
 from rnla.config import get_config
 from rnla.errors import BackendError, BudgetError, DTypeError, InputError, NonFiniteError
 from rnla.matfun.counted import Counts
+from rnla.matfun.finished_root import FinishedRoot
 from rnla.matfun.given_roots import GivenRoot, SparseRoot
 from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, ScaledRoot, UpdatedRoot
 from rnla.operators.coerce import as_operator, compute_dtype
@@ -30,7 +31,7 @@ from rnla.operators.sparse import Sparse
 from rnla.results.root_update import RootUpdate
 from rnla.rng import Key
 
-__all__ = ["MatrixRoot", "fourth_root_of", "read_root", "require_together", "root_of"]
+__all__ = ["MatrixRoot", "fourth_root_of", "read_root", "require_together", "root_of", "unwrapped"]
 
 _ROOTS = (DiagonalRoot, FramedRoot, GivenRoot, InverseRoot, ScaledRoot, SparseRoot, UpdatedRoot)
 
@@ -85,8 +86,7 @@ def root_of(A_half: Any, change: Any, *, solving: bool = True) -> Root:
     InputError, DTypeError, NonFiniteError
         What cannot be the root of a positive semidefinite matrix.
     """
-    if isinstance(A_half, RootUpdate):
-        A_half = A_half.root
+    A_half = unwrapped(A_half)
     if isinstance(A_half, (*_ROOTS, MatrixRoot)):
         return A_half.counted()
     A_half = read_root(A_half)
@@ -100,6 +100,30 @@ def root_of(A_half: Any, change: Any, *, solving: bool = True) -> Root:
     if is_array(A_half) and A_half.ndim == 1:
         return _diagonal(A_half, change)
     return _matrix(A_half, change, solving)
+
+
+def unwrapped(A_half: Any) -> Any:
+    """Return what an earlier result stands for as the root of the next call, and anything else as it is.
+
+    Raises
+    ------
+    InputError
+        A fourth root, which is hardly meant: its square would be taken for the matrix; or a root not held as an array.
+    """
+    if isinstance(A_half, FinishedRoot):
+        if A_half.root is None:
+            raise InputError("a finished diagonal root is h, w and V, no array: pass the state itself as A_half")
+        return A_half.root
+    if not isinstance(A_half, RootUpdate):
+        return A_half
+    if abs(A_half.power) < 0.5:
+        root = "B^(1/2)" if A_half.power > 0 else "B^(-1/2)"
+        raise InputError(
+            f"A_half is a result of power {A_half.power}, a fourth root, and the matrix to change would be its square, "
+            f"{root}: pass a result of power 0.5 as A_half (this one goes with it as A_quarter=), or, if {root} is "
+            "really meant to change, A_half=result.root"
+        )
+    return A_half.root
 
 
 def read_root(A_half: Any) -> Any:
@@ -252,16 +276,25 @@ def fourth_root_of(given: Root, A_quarter: Any, change: Any) -> Root:
         return root.power(0.5)
     if A_quarter is None:
         raise InputError(
-            f"a fourth root needs the root of A_half, which is {root.kind}: give A_quarter=, or a diagonal or dense "
-            "A_half"
+            f"a fourth root needs the root of A_half, which is {root.kind}: give A_quarter= as well, or a diagonal "
+            "or dense A_half"
         )
-    quarter = root_of(A_quarter, change)
+    quarter: Root = root_of(A_quarter.root if isinstance(A_quarter, RootUpdate) else A_quarter, change)
     require_together(quarter, change)
+    if isinstance(given, FramedRoot):
+        quarter = _framed(quarter, given.frame)
     x = Key(0).child("fourth-root").normals(0, root.shape[0], 1, dtype=root.dtype, xp=root.xp, device=root.device)
     image = root.matmat(x)
     if frobenius(quarter.matmat(quarter.matmat(x)) - image) > math.sqrt(eps_of(root.dtype)) * frobenius(image):
         raise InputError("A_quarter is not the root of A_half: their products with a random vector do not agree")
     return quarter
+
+
+def _framed(root: Any, frame: Any) -> Any:
+    """Return U^H H U, in the basis that a decomposed root is worked on in."""
+    if isinstance(root, FramedRoot) and (root.frame is frame or max_abs(root.frame - frame) == 0):
+        return root.inside
+    return FramedRoot(adjoint(frame), root)
 
 
 def require_together(root: Root, change: Any) -> None:

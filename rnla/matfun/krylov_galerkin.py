@@ -104,6 +104,7 @@ class KrylovGalerkin:
         return Correction(
             state.projection.Q[:, : len(state.Y)], vectors[:, order], values[order], state.history[-1], slack,
             "bounded", "the residual of the projection", status, (), state.history, state.projection.products, 0, state,
+            state.blocks,
         )  # fmt: skip
 
 

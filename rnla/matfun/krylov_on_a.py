@@ -168,7 +168,7 @@ class KrylovOnA:
         return Correction(
             found.projection.Q[:, : len(found.Y)], vectors[:, order], values[order], residual, 0.0, "estimated",
             "the change over the last blocks", status, (), tuple(2 * found.size * x for x in found.history),
-            2 * found.projection.products, 0,
+            2 * found.projection.products, 0, None, found.blocks,
         )  # fmt: skip
 
     def on_matrix(self, problem: PowerProblem) -> tuple[PowerState, bool]:

@@ -133,7 +133,7 @@ def _assembled(
     return RootUpdate(
         w=real_row(w, V), V=V, error=estimate, power=request.power, sign=request.sign, error_of_change=of_change,
         forward_bound=unknown, shifts=(), history=history, report=report, status=status,
-        resume=RootResume("sqrtm_update", asked),
+        steps=0 if found is None else found.blocks, resume=RootResume("sqrtm_update", asked),
     )  # fmt: skip
 
 

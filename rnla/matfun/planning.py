@@ -22,7 +22,7 @@ from rnla._xp.namespace import is_array
 from rnla.errors import InputError
 from rnla.matfun.closed_form import ClosedForm
 from rnla.matfun.dense_eigh import DenseEigh
-from rnla.matfun.inputs import read_root
+from rnla.matfun.inputs import read_root, unwrapped
 from rnla.matfun.krylov_galerkin import KrylovGalerkin
 from rnla.matfun.krylov_on_a import KrylovOnA
 from rnla.matfun.newton_kleinman import NewtonKleinman
@@ -33,7 +33,6 @@ from rnla.matfun.shifts import steps_needed
 from rnla.operators.coerce import as_operator
 from rnla.operators.dense import Dense
 from rnla.operators.sparse import Sparse
-from rnla.results.root_update import RootUpdate
 from rnla.results.topic_plan import TopicPlan
 
 __all__ = ["Outlook", "decomposes", "estimates", "look_at", "planned"]
@@ -89,6 +88,8 @@ def look_at(A_half: Any, A: Any = None, A_quarter: Any = None) -> Outlook:
     InputError
         Neither a root nor A, or both.
     """
+    if A_half is None and A is None and A_quarter is not None:
+        raise InputError("A_quarter goes beside A_half, its square: give both")
     if A_half is None and A is None:
         raise InputError("there is no matrix: give A_half, the root of A, or, to work with products of A alone, A=")
     if A is not None:
@@ -98,9 +99,7 @@ def look_at(A_half: Any, A: Any = None, A_quarter: Any = None) -> Outlook:
                 "or A, with A_half=None"
             )
         return Outlook(_NO_ROOT, False, False, 0.0, math.inf)
-    if isinstance(A_half, RootUpdate):
-        A_half = A_half.root
-    A_half = read_root(A_half)
+    A_half = read_root(unwrapped(A_half))
     if isinstance(A_half, float):
         return Outlook("a multiple of the identity", True, False, A_half, A_half)
     if is_array(A_half) and A_half.ndim == 1:

@@ -65,11 +65,13 @@ class Correction:
     status : Status
     shifts : tuple of float
     history : tuple of float
-        The residual after each step.
+        The residual before the first and after each step, as far as it was looked at.
     products, solves : int
         Columns multiplied and solved with.
     state : object
         What the method goes on from; None where it cannot.
+    blocks : int
+        Of a method that does not look at its residual after every block, how many it made; else 0.
     """
 
     Q: Any
@@ -85,6 +87,12 @@ class Correction:
     products: int
     solves: int
     state: Any = None
+    blocks: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps made."""
+        return self.blocks or max(0, len(self.history) - 1)
 
 
 @runtime_checkable

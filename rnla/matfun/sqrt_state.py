@@ -33,17 +33,15 @@ from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import adjoint
 from rnla.checks import check_choice, check_positive
 from rnla.config import fixed_settings
-from rnla.errors import IntegrityError, ToleranceNotMet
+from rnla.errors import DTypeError, IntegrityError, ToleranceNotMet
 from rnla.iterate import watching
-from rnla.matfun.finished_root import FinishedRoot
-from rnla.matfun.held import ThinRoot
-from rnla.matfun.panels import multiplied
+from rnla.matfun.finished_root import FinishedRoot, parts_of
 from rnla.matfun.state_beginning import begun_core, narrowed_pair
 from rnla.matfun.state_core import Core
 from rnla.results import ErrorEstimate
+from rnla.results.on_columns import on_columns
 from rnla.results.report import Status
 from rnla.working import working
 
@@ -53,16 +51,18 @@ __all__ = ["SqrtState"]
 class SqrtState:
     """The square root, or inverse square root, of a matrix that changes in many small steps; made by `init`.
 
-    Changes are made in place and return the state; `copy` keeps one.  A change that raises leaves the state as it was.
-    The state multiplies (``state @ X``, power p of the matrix) and solves (power -p), and can be the ``A_half`` of
-    `sqrtm_update` where p = 0.5.
+    Changes are made in place and return the state; `copy` keeps one, and a pickle takes it along.  A change that raises
+    leaves the state as it was.  The state multiplies (``state @ X``, power p of the matrix) and solves (power -p), and
+    can be the ``A_half`` of `sqrtm_update`: for the root of the matrix, or, where p = -0.5, of its inverse.
 
     Parameters
     ----------
     core : Core
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core | None = None) -> None:
+        if not isinstance(core, Core):
+            raise DTypeError("a state is begun by SqrtState.init(A), or SqrtState.init(A_half=...)")
         self._core = core
 
     @classmethod
@@ -192,9 +192,8 @@ class SqrtState:
         SqrtState
             This one.
         """
-        factor = check_positive("factor", factor)
         with self._at_work():
-            self._core.scale(factor)
+            self._core.scale(check_positive("factor", factor))
         return self
 
     def refactor(self) -> SqrtState:
@@ -338,19 +337,11 @@ class SqrtState:
             ``.result`` holds the root.
         """
         check_choice("on_failure", on_failure, ("raise", "return"))
-        core = self._core
         with self._at_work():
-            root: Any = None
-            h = V = w = None
-            if isinstance(core.root, ThinRoot):
-                h, V, w = core.root.h, core.root.V, core.root.w
-            elif self.power > 0:
-                root = multiplied(multiplied(core.anchor.U, core.root.S), adjoint(core.anchor.U))
-            else:
-                root = core.over_root(core.root.xp.eye(self.shape[0], dtype=core.like.dtype, device=core.root.device))
-            forward = core.forward_bound() if self.power > 0 else math.nan
+            parts = parts_of(self._core)
+            forward = self._core.forward_bound() if self.power > 0 else math.nan
         done = FinishedRoot(
-            root, h, V, w, self.power, self.error, forward, self.changes, self.refactorizations, self.measurements,
+            *parts, self.power, self.error, forward, self.changes, self.refactorizations, self.measurements,
             self.status,
         )  # fmt: skip
         if not done.status.ok and on_failure == "raise":
@@ -369,6 +360,16 @@ class SqrtState:
         with self._at_work():
             return SqrtState(self._core.copy())
 
+    def __copy__(self) -> SqrtState:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SqrtState:
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._at_work():  # not one that was broken off
+            return self.__dict__
+
     def __matmul__(self, X: Any) -> Any:
         return self.matmat(X)
 
@@ -386,8 +387,9 @@ class SqrtState:
         return self
 
     def _by(self, function: Any, X: Any) -> Any:
+        root = self._core.root
         with self._at_work():
-            return function(X[:, None])[:, 0] if X.ndim == 1 else function(X)
+            return on_columns(function, X, self.shape[0], root.xp, self.dtype, "the state")
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:

@@ -14,7 +14,8 @@ S6. The certificate: r, what was dropped in S1 and S5, and rounding; a second st
 
 Guarantee: norm(B - S^2) as the method's residual says it (for `ShiftADI` an identity), relative to a lower bound on
 norm(B); and norm(B^p - S) <= min(sqrt(e), e / (lambda_min(B^p) + lambda_min(S))), e = norm(B^{2p} - S^2), the second
-where the smallest eigenvalue is known.  Checked in tests/matfun/test_sqrtm_update.py.
+where the smallest eigenvalue is known.  Checked in tests/matfun/test_bounds.py,
+test_inputs.py, test_bad_input.py and test_scales.py.
 
 Differences from the paper [shmueli2022]_: 1. Its text leaves the solver of the Riccati equation open; see `ShiftADI`.
 2. The inverse root is the root of the inverse (S3), not a Woodbury formula on the root: its error is then relative to
@@ -25,12 +26,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from rnla.matfun.change import change_given
 from rnla.matfun.driver import run, settled
 from rnla.matfun.krylov_on_a import KrylovOnA
 from rnla.matfun.matrix_driver import solved_on_matrix
 from rnla.matfun.planning import estimates, look_at, planned
 from rnla.matfun.request import read_root_request
-from rnla.operators.coerce import as_operator
 from rnla.results import RootUpdate
 from rnla.results.topic_plan import TopicPlan
 from rnla.rng import as_key
@@ -62,10 +63,12 @@ def sqrtm_update(
         The positive semidefinite square root of A (for every power).  A vector stands for a diagonal, a number for a
         multiple of the identity; a dense Hermitian array is decomposed once (`SqrtState` keeps that for more changes);
         a sparse one is factored with each shift; any object with ``shape``, ``dtype``, ``matmat(X)`` and
-        ``shifted_solve(s, X)``, which returns (A_half + s I)^{-1} X; an earlier result of this function, whose root of
-        B is then the root of A.  Of an object without ``shifted_solve`` only products are used.  None with `A`.
-    D : matrix, shape (n, k)
-        Everything that `svd` takes.  Many columns are first compressed to those that matter.
+        ``shifted_solve(s, X)``, which returns (A_half + s I)^{-1} X.  Of an object without ``shifted_solve`` only
+        products are used.  An earlier result of this function, or a `SqrtState`, stands for what it multiplies with:
+        of power 0.5 the root of its B, of power -0.5 the root of its B^{-1}, which is then the A here; a fourth root
+        is refused.  None with `A`.
+    D : matrix, shape (n, k), or vector
+        Everything that `svd` takes; a vector is one column.  Many columns are first compressed to those that matter.
     sign : {1, -1}
         Whether D D^H is added or taken away.
     power : {0.5, -0.5, 0.25, -0.25}
@@ -86,14 +89,16 @@ def sqrtm_update(
     A : matrix, shape (n, n), optional
         In place of `A_half`, for `KrylovOnA`: A itself, which is multiplied only.
     A_quarter : matrix, optional
-        The positive semidefinite fourth root of A, in any of the forms of `A_half`, for fourth roots where `A_half`
-        is neither diagonal nor dense.
+        The positive semidefinite fourth root of A, beside `A_half`, for fourth roots where `A_half` is neither diagonal
+        nor dense; in any of the forms of `A_half`, or a result of power 0.25 (of -0.25 where that of `A_half` is of
+        power -0.5).
 
     Returns
     -------
     RootUpdate
         Unpacks as ``w, V``; w (r,) real, V (n, r) with orthonormal columns, in the library and on the device of A_half;
-        ``result @ X`` multiplies with B^p, ``result.solve(X)`` with B^{-p}; ``result`` can be the next `A_half`.
+        ``result @ X`` multiplies with B^p, ``result.solve(X)`` with B^{-p}; ``result`` of power 0.5 can be
+        the next `A_half`.  It saves, truncates, extends, and finds its root again by ``attach``.
 
     Raises
     ------
@@ -114,7 +119,8 @@ def sqrtm_update(
     -----
     Cost of `ShiftADI`: J steps, each one solve and three products of k columns with the root; 16 n k^2 J^2 flops and
     n k J numbers beside the root.  J is about log(4 hi / lo) log(4 / tol) / pi^2 for a root with its spectrum in
-    [lo, hi]: 12 for a condition of A of 1e2, 19 for 1e4, 30 for 1e8 at the default tolerance.
+    [lo, hi].  Measured at the default tolerance: 12 to 15 for a condition of A of 1e2, 20 for 1e4, 24 for 1e6, 27 to 31
+    for 1e8.
 
     Guarantee: A + sign D D^H = S^2 + sign R R^H holds after every step, S the root found, so norm(R)^2 is the backward
     error; to it are added the rounding of the solves, which is measured, and what the cut to small rank drops.  The
@@ -137,7 +143,7 @@ def sqrtm_update(
     True
     """
     key = as_key(rng)
-    change = as_operator(D)
+    change = change_given(D)
     outlook = look_at(A_half, A, A_quarter)
     request = read_root_request(
         change.dtype, sign, power, tol, max_rank, method, on_failure, estimated=estimates(method, A)
@@ -150,7 +156,7 @@ def sqrtm_update(
 
 def plan(
     A_half: Any,
-    D: Any,
+    D: Any = None,
     *,
     sign: int = 1,
     power: float = 0.5,
@@ -171,7 +177,7 @@ def plan(
     -------
     TopicPlan
     """
-    change = as_operator(D)
+    change = change_given(D)
     if A_half is None and A is None and isinstance(method, KrylovOnA):
         A = method  # to `rnla.plan` it cannot be given by this name, and nothing is looked up in it
     outlook = look_at(A_half, A, A_quarter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from rnla.config import fixed_settings
 from rnla.errors import BackendError, DTypeError, InputError, NonFiniteError
 from rnla.iterate import watching
 from rnla.matfun.anchor import decomposed, identity_anchor, probed
-from rnla.matfun.change import narrowed
+from rnla.matfun.change import change_given, narrowed
 from rnla.matfun.drift import Asked
 from rnla.matfun.panels import multiplied
 from rnla.matfun.state_core import Core
-from rnla.operators.coerce import as_operator, compute_dtype
+from rnla.operators.coerce import compute_dtype
 from rnla.operators.hermitian import hermitian_ledger
 from rnla.rng import Key, as_key
 from rnla.working import working
@@ -41,7 +42,10 @@ def begun_core(
             "and operators use sqrtm_update, whose result is the A_half of the next"
         )
     if isinstance(power, str) or check_number("power", power) not in (0.5, -0.5):
-        raise InputError(f"power={power!r} is not 0.5 or -0.5")
+        raise InputError(
+            f"power={power!r} is not 0.5 or -0.5; no state keeps fourth roots, sqrtm_update(A_half, D, power=...) "
+            "gives them"
+        )
     dtype = compute_dtype(given.dtype, name)
     if given.ndim not in (1, 2) or (given.ndim == 2 and given.shape[0] != given.shape[1]):
         raise InputError(f"{name} must be square, or the vector of a diagonal, got shape {tuple(given.shape)}")
@@ -71,6 +75,11 @@ def begun_core(
             else _diagonal(given, A_half is not None, asked, key)
         )
     reached = core.drift.relative(asked.power)
+    if asked.power < 0 and reached == math.inf:
+        raise InputError(
+            f"{name} is singular to working precision, so that its inverse root cannot be certified to anything: add a "
+            "ridge to it, or ask for power=0.5"
+        )
     if not reached <= asked.tol / 2:
         raise InputError(
             f"tol={asked.tol:.1e} is too small: the decomposition alone is certified to {reached:.1e} "
@@ -122,8 +131,7 @@ def narrowed_pair(core: Core, D_in: Any, D_out: Any) -> tuple[Any, np.ndarray[An
     for name, sign, D in (("in", 1.0, D_in), ("out", -1.0, D_out)):
         if D is None:
             continue
-        D = np.asarray(D) if isinstance(D, (list, tuple)) else D
-        op = as_operator(D[:, None] if is_array(D) and D.ndim == 1 else D)
+        op = change_given(D)
         if op.shape[0] != core.root.shape[0]:
             raise InputError(f"D has {op.shape[0]} rows, and the matrix of the state has order {core.root.shape[0]}")
         if op.xp is not core.root.xp:

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnla._xp.linalg import adjoint, cast, host_values
-from rnla._xp.namespace import is_array, is_numpy, namespace_of, needs_grad
+from rnla._xp.linalg import adjoint, host_values
 from rnla.checks import check_number, check_rank, check_tol
-from rnla.errors import BackendError, DTypeError, InputError, ToleranceNotMet
+from rnla.errors import InputError, ToleranceNotMet
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results.base import RESULTS, Result, listed
 from rnla.results.error_estimate import ErrorEstimate
+from rnla.results.on_columns import on_columns
 from rnla.results.report import Report, Status, resumer
 from rnla.results.truncation import truncated_report
 
@@ -68,21 +68,25 @@ class RootUpdate(Result):
     forward_bound : float
         Bound on norm(B^p - A^p - V diag(w) V^H) in the spectral norm.
     shifts, history : tuple of float
-        Shifts that were solved with, and the relative residual before and after each step.
+        Shifts that were solved with, and the relative residual before and after each step; of a Krylov method, each
+        time that it was looked at, which is not after every block.
     report : Report
         What was done.
     status : Status
         Whether what was asked was reached.
     norm_upper : float
         Bound on the norm that the error is relative to, from above; nan where there is none.
+    steps : int
+        Steps of the iteration, of both stages of a fourth root; of a Krylov method its blocks.
     resume : RootResume or None
         What `extend` goes on from.
 
     Notes
     -----
-    A result may be the ``A_half`` of the next call.  Its errors are then relative to the square of the root that this
-    result stands for, not to the B of which that is a root to within ``error``: over a chain the errors add up, and
-    `SqrtState` watches over that.
+    A result of power 1/2 may be the ``A_half`` of the next call, for the root of B, and one of power -1/2 for the root
+    of B^{-1}; a fourth root only the ``A_quarter``.  The errors of that call are relative to the square of the root
+    that this result stands for, not to the B of which that is a root to within ``error``: over a chain the errors add
+    up, and `SqrtState` watches over that.
     """
 
     factor_names: ClassVar[tuple[str, ...]] = ("w", "V")
@@ -100,6 +104,7 @@ class RootUpdate(Result):
     report: Report
     status: Status
     norm_upper: float = math.nan
+    steps: int = 0
     resume: Any = dataclasses.field(default=None, repr=False)
     _source: Any = dataclasses.field(default=None, repr=False)
 
@@ -107,11 +112,6 @@ class RootUpdate(Result):
     def rank(self) -> int:
         """Rank of the correction."""
         return int(self.w.shape[0])
-
-    @property
-    def steps(self) -> int:
-        """Steps of the iteration."""
-        return max(0, len(self.history) - 1)
 
     @property
     def root(self) -> Any:
@@ -125,7 +125,7 @@ class RootUpdate(Result):
         if self._source is None:
             raise InputError(
                 "the root of A is not here (it does not travel, and KrylovOnA never has it), so the root of B cannot "
-                "be multiplied; w, V and as_operator() are its correction"
+                "be multiplied: attach(A_half) brings it back; w, V and as_operator() are the correction alone"
             )
         return self._source
 
@@ -327,25 +327,7 @@ class RootUpdate(Result):
 
     def _by(self, function: Any, X: Any) -> Any:
         root = self.root
-        if isinstance(X, (list, tuple)):
-            X = np.asarray(X)
-        if not is_array(X):
-            raise DTypeError(f"X is a {type(X).__name__}; pass an array of shape ({root.shape[0]}, k)")
-        if needs_grad(X):
-            raise DTypeError(
-                "X requires gradients, which are not recorded through a product with a root; pass .detach()"
-            )
-        xp = root.xp
-        if namespace_of(X) is not xp:
-            raise BackendError("X and the root of A are arrays of different libraries; bring one to the other first")
-        if X.ndim not in (1, 2) or X.shape[0] != root.shape[0]:
-            raise InputError(f"X must have shape ({root.shape[0]},) or ({root.shape[0]}, k), got {tuple(X.shape)}")
-        if X.ndim == 1:
-            return self._by(function, X[:, None])[:, 0]
-        if "complex" in str(X.dtype) and root.dtype.kind != "c":
-            real, imaginary = self._by(function, xp.real(X)), self._by(function, xp.imag(X))
-            return real + imaginary * 1j if is_numpy(xp) else _joined(xp, real, imaginary)
-        return function(cast(X, getattr(xp, root.dtype.name)))
+        return on_columns(function, X, root.shape[0], root.xp, root.dtype)
 
     def __matmul__(self, X: Any) -> Any:
         return self.matmat(X)
@@ -371,12 +353,6 @@ class RootUpdate(Result):
 
 def _ratio(after: float, before: float) -> float:
     return after / before if before else 1.0
-
-
-def _joined(xp: Any, real: Any, imaginary: Any) -> Any:
-    """Return real + i imaginary, in the array standard."""
-    dtype = xp.complex64 if "float32" in str(real.dtype) else xp.complex128
-    return xp.astype(real, dtype) + xp.astype(imaginary, dtype) * 1j
 
 
 RESULTS.append(RootUpdate)

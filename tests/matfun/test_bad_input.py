@@ -114,7 +114,8 @@ def test_what_is_not_finite(value: float, where: str) -> None:
 
 
 CHANGES = {
-    "one dimension": (D[:, 0], "A\\[:, None\\]"),
+    "a vector of another length": (D[:-1, 0], "rows"),
+    "nothing": (None, "change of A"),
     "lies the other way": (D.T, "conj\\(\\).T"),
     "three dimensions": (D[None], "two dimensions"),
 }

@@ -237,3 +237,58 @@ def test_an_object_without_solves_is_multiplied_only() -> None:
         rnla.sqrtm_update(MultipliedOnly(made.H), made.D, power=-0.5)
     with pytest.raises(rnla.errors.InputError, match="shifted_solve"):
         result.solve(made.D)
+
+
+@pytest.mark.parametrize("form", ["array", "list", "plan"])
+def test_a_vector_is_one_column(form: str) -> None:
+    """The same bits as of the one column."""
+    h, x = np.linspace(1, 3, 40), np.random.default_rng(1).standard_normal(40)
+    if form == "plan":
+        plans = [rnla.plan(h, D, problem="sqrtm_update") for D in (x, x[:, None])]
+        assert str(plans[0]) == str(plans[1])
+        return
+    column = rnla.sqrtm_update(h, x[:, None], rng=0)
+    vector = rnla.sqrtm_update(h, x if form == "array" else x.tolist(), rng=0)
+    assert np.array_equal(vector.V, column.V)
+    assert np.array_equal(vector.w, column.w)
+
+
+@pytest.mark.parametrize("power", [0.25, -0.25])
+def test_a_fourth_root_is_no_square_root_of_the_next(power: float) -> None:
+    """It is refused, with the way to say that its square is meant; that way is the root of B^{2 p} + D D^H."""
+    h, D = np.linspace(1, 3, 30), np.random.default_rng(2).standard_normal((30, 2))
+    fourth = rnla.sqrtm_update(h, D, power=power)
+    for call in (
+        lambda: rnla.sqrtm_update(fourth, D),
+        lambda: rnla.plan(fourth, D, problem="sqrtm_update"),
+        lambda: fourth.attach(fourth),
+    ):
+        with pytest.raises(rnla.InputError, match=r"A_half=result\.root"):
+            call()
+    B = np.diag(h**2) + D @ D.T
+    S = rnla.sqrtm_update(fourth.root, D) @ np.eye(30)
+    values, U = np.linalg.eigh(B)
+    np.testing.assert_allclose(S @ S, (U * values ** (2 * power)) @ U.T + D @ D.T, atol=1e-11)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize(("half", "quarter"), [(0.5, 0.25), (-0.5, -0.25)])
+@pytest.mark.parametrize("power", [0.25, -0.25])
+def test_a_chain_of_fourth_roots(dense: bool, half: float, quarter: float, power: float) -> None:
+    """The two roots of one matrix, both of them results, give the fourth root after the next change."""
+    rng = np.random.default_rng(3)
+    h, D, E = np.linspace(1, 3, 30), rng.standard_normal((30, 2)), rng.standard_normal((30, 2))
+    Q = np.linalg.qr(rng.standard_normal((30, 30)))[0] if dense else np.eye(30)
+    H = (Q * h) @ Q.T
+    given = (H + H.T) / 2 if dense else h
+    first = rnla.sqrtm_update(given, D, power=half)
+    fourth = rnla.sqrtm_update(given, D, power=quarter)
+    after = rnla.sqrtm_update(first, E, power=power, A_quarter=fourth) @ np.eye(30)
+    values, U = np.linalg.eigh(H @ H + D @ D.T)
+    values, U = np.linalg.eigh((U * values ** (2 * half)) @ U.T + E @ E.T)
+    np.testing.assert_allclose(after, (U * values**power) @ U.T, atol=1e-10)
+
+
+def test_a_fourth_root_alone_is_not_enough() -> None:
+    with pytest.raises(rnla.InputError, match="give both"):
+        rnla.sqrtm_update(None, np.ones((3, 1)), A_quarter=np.ones(3), power=0.25)

@@ -92,3 +92,17 @@ def test_an_inverse_root_of_products_is_refused() -> None:
 def test_the_options_are_checked() -> None:
     with pytest.raises(rnla.InputError, match="blocks"):
         rnla.KrylovGalerkin(blocks=0)
+
+
+@pytest.mark.parametrize("method", [rnla.KrylovGalerkin, rnla.KrylovOnA])
+@pytest.mark.parametrize("blocks", [1, 2, 9, 17])
+def test_steps_are_blocks_not_looks(method: type, blocks: int) -> None:
+    """With k columns a block, blocks times k columns are the basis, also where not every block is looked at."""
+    made = case(1e4, 1, k=2, n=200)
+    result = rnla.sqrtm_update(made.A_half, made.D, method=method(blocks=blocks), on_failure="return")
+    assert result.steps == blocks
+    assert len(result.history) <= blocks + 1
+    if blocks > 10:
+        assert len(result.history) < blocks
+    if method is rnla.KrylovGalerkin:
+        assert result.report.size == 2 * blocks
