@@ -5,25 +5,8 @@
 A few minutes on one core, some ten seconds with --small.
 """
 
-import importlib
-import re
-import time
-from pathlib import Path
-
-from examples import halko_martinsson_tropp as package
-from examples.halko_martinsson_tropp import style
-
-SCRIPTS = re.findall(r"^\| `(\w+)`", package.__doc__ or "", re.MULTILINE)
-
-
-def main(small: bool, out: Path) -> Path:
-    for script in SCRIPTS:
-        start = time.perf_counter()
-        print(f"{script}:")
-        path = importlib.import_module(f"{package.__name__}.{script}").main(small, out)
-        print(f"  {path}, {time.perf_counter() - start:.0f} s\n")
-    return out
-
+from examples import halko_martinsson_tropp
+from examples.pictures import style
 
 if __name__ == "__main__":
-    style.command_line(__doc__, main)
+    style.command_line(__doc__, style.all_of(halko_martinsson_tropp))

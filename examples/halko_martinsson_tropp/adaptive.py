@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 from rnla.rng import Key
 
 ROUNDING = 1e-14  # above what the computed singular values and residuals are wrong by

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 from rnla.testing.spectra import haar
 
 RANK, BLOCK = 20, 30

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.halko_martinsson_tropp import adaptive, style
+from examples.halko_martinsson_tropp import adaptive
 from examples.halko_martinsson_tropp.laplace import LEVELS, contours, single_layer
+from examples.pictures import style
 from rnla.rng import Key
 
 TOLERANCES = [1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12]

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.halko_martinsson_tropp import style
 from examples.halko_martinsson_tropp.adaptive import adaptive_run
 from examples.halko_martinsson_tropp.laplace import single_layer
+from examples.pictures import style
 from rnla.rng import Key
 
 COLUMNS = [25, 50, 75, 100]

@@ -23,7 +23,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, splu
 
-from examples.halko_martinsson_tropp import adaptive, style
+from examples.halko_martinsson_tropp import adaptive
+from examples.pictures import style
 from rnla.rng import Key
 
 TOLERANCES = [1e-2, 1e-4, 1e-6, 1e-8, 1e-10]

@@ -20,8 +20,8 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 import rnla
-from examples.halko_martinsson_tropp import style
 from examples.halko_martinsson_tropp.patches import picture, weights
+from examples.pictures import style
 from rnla.rng import Key
 
 POWERS = [0, 1, 2, 3]

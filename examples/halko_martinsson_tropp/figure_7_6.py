@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.halko_martinsson_tropp import style
 from examples.halko_martinsson_tropp.figure_7_5 import POWERS, subspace_iteration
+from examples.pictures import style
 from rnla.rng import Key
 from rnla.testing.spectra import haar
 

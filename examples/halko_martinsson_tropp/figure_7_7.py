@@ -26,7 +26,7 @@ from scipy.linalg.interpolative import interp_decomp
 from threadpoolctl import threadpool_limits
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 from rnla.operators.coerce import as_operator
 from rnla.operators.ledger import Ledger
 from rnla.rng import Key

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import gaussian_kde
 
-from examples.halko_martinsson_tropp import style
 from examples.halko_martinsson_tropp.laplace import single_layer
+from examples.pictures import style
 from rnla.rng import Key
 from rnla.sketch import SRTT, Gaussian, GivensSRTT
 

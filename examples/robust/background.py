@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 from examples.robust.video import RANK, Video
 
 Array = np.ndarray[Any, Any]

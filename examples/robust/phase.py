@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 from examples.robust.model import drawn
 
 Array = np.ndarray[Any, Any]

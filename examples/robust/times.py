@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 from examples.robust.model import OnDemand, drawn, factors, logarithms
 
 RANK, SHARE = 5, 0.2

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 
 CONDITIONS = (1e2, 1e4, 1e6)
 COLUMNS = 3

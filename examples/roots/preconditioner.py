@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 
 BETA, RATE, EVERY, SAMPLES = 0.95, 0.03, 10, 2
 TOL = 1e-7

@@ -29,7 +29,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 
 SAMPLES = 400
 FAILURE = 1e-9

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import rnla
-from examples.halko_martinsson_tropp import style
+from examples.pictures import style
 
 RIDGE, COLUMNS = 1e-3, 2
 

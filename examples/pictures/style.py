@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import re
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import matplotlib as mpl
@@ -54,6 +58,20 @@ def save(figure: Any, out: Path, name: str) -> Path:
     figure.savefig(path)
     plt.close(figure)
     return path
+
+
+def all_of(package: ModuleType) -> Callable[[bool, Path], Path]:
+    """Return what runs every script that the table in a package's docstring names, one after another."""
+
+    def main(small: bool, out: Path) -> Path:
+        for script in re.findall(r"^\| `(\w+)`", package.__doc__ or "", re.MULTILINE):
+            start = time.perf_counter()
+            print(f"{script}:")
+            path = importlib.import_module(f"{package.__name__}.{script}").main(small, out)
+            print(f"  {path}, {time.perf_counter() - start:.0f} s\n")
+        return out
+
+    return main
 
 
 def command_line(document: str | None, main: Callable[[bool, Path], Path]) -> None:
