@@ -130,6 +130,26 @@ def test_one_wrong_column_among_many_outliers_is_named(seed: int) -> None:
     assert held.corrupted_rows == ()
 
 
+@pytest.mark.parametrize(("m", "n", "rank"), [(90, 80, 9), (120, 60, 7), (128, 93, 12)])
+def test_what_any_low_rank_matrix_agrees_with_is_no_evidence(m: int, n: int, rank: int) -> None:
+    """The skeleton of noise agrees with it on `rank` rows and columns, r (m + n - r) entries, and means nothing."""
+    rng = np.random.default_rng(m)
+    noise = rng.standard_normal((m, n))
+    through = noise[:, :rank] @ np.linalg.solve(noise[:rank, :rank], noise[:rank])
+    share = float((np.abs(noise - through) >= 1e-6).mean())
+    assert 1 - share == pytest.approx(rank * (m + n - rank) / (m * n), rel=1e-3)
+    u, s, vh = np.linalg.svd(through, full_matrices=False)
+    factors = Factors(u[:, :rank], s[:rank], vh[:rank])
+    rows, columns = np.arange(m), np.arange(n)  # all that there is to see
+    held = certify(Reader(noise), factors, 1e-6, "entries", rows, columns, share, TOL)
+    assert len(held.reasons) == 1
+    assert "by its free numbers alone" in held.reasons[0]
+    right, low, _ = model(m, n, rank, 0.3, seed=m)
+    u, s, vh = np.linalg.svd(low, full_matrices=False)
+    factors = Factors(u[:, :rank], s[:rank], vh[:rank])
+    assert certify(Reader(right), factors, 1e-6, "entries", rows, columns, 0.3, TOL).accepted
+
+
 def test_noise_is_accepted_at_its_own_level_and_refused_below() -> None:
     """Noise of 1e-3 leaves an error of about 1e-3 sqrt(r (m + n) / (m n)) in L, and e of 1e-3 / 2."""
     d, low, _ = model(600, 600, 4, 0.1, seed=6, scale=5.0)
