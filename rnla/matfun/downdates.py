@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _ROUNDING = 10
+_PRODUCTS = 2  # roundings in the product of a matrix with columns, in their norm
 _SINGULAR = 10  # n eps of the largest eigenvalue: below, a decomposed root is singular to working precision
 
 
@@ -201,11 +202,16 @@ def moved_by_frame(frame: FramedRoot, change: Change) -> float:
     """Return a bound on what the decomposition of a dense root did to the change U U^H of its inverse.
 
     With E = A - H^2, B^{-1} E B^{-1} - A^{-1} E A^{-1} = U U^H E U U^H - sign (U U^H E A^{-1} + A^{-1} E U U^H).
+    E, which is H F + F H up to F^2, is at the level of rounding itself: the products that measure it may miss as much.
     """
     if frame.given is None or change.panel.shape[1] == 0:
         return 0.0
     inside, u = frame.inside, frame.out(change.panel)
-    left = frame.into(frame.given.matmat(frame.given.matmat(u))) - inside.matmat(inside.matmat(change.panel))
+    image = inside.matmat(change.panel)
+    left = frame.into(frame.given.matmat(frame.given.matmat(u))) - inside.matmat(image)
+    unseen = _PRODUCTS * eps_of(inside.dtype) * float(inside.upper)
+    size, small = frobenius(change.panel), frobenius(image)
     solved = frobenius(inside.shifted_solve(0.0, inside.shifted_solve(0.0, left)))
-    within = float(np.linalg.norm(inner(change.panel, left), 2))
+    solved += unseen * (size + small / float(inside.lower)) / float(inside.lower)
+    within = float(np.linalg.norm(inner(change.panel, left), 2)) + 2 * unseen * small * size
     return 2 * solved * math.sqrt(change.norm) + change.norm * within

@@ -94,7 +94,10 @@ class Core:
         drift = Drift(error, anchor.skew, matrix_error, max(0.0, top * top - error), top * top + error,
                       float((h * h).sum()), failure)  # fmt: skip
         self.ceiling = drift.upper
-        self.drift = dataclasses.replace(drift, inverse=self._inverse_norm(self.resolvents.solve))
+        self.drift = drift
+        if asked.power < 0:
+            inverse = self._inverse_bound(self.resolvents.solve, self.root.matmat, error)
+            self.drift = dataclasses.replace(drift, inverse=inverse)
         self.tired = False
 
     def copy(self) -> Core:
@@ -211,8 +214,14 @@ class Core:
         kept = now.matrix + (0.0 if self.matrix is None else eps * math.sqrt(upper * trace) + 10 * eps * norm)
         theta = float(found.root.theta[-1])
         drift = Drift(error, now.skew, kept, max(0.0, theta * theta - error), upper, trace, now.failure)
-        drift = dataclasses.replace(drift, inverse=self._inverse_norm(self._inverse_after(looked)))
         V = times(found.projection.Q, vectors[:, keep])
+        if self.asked.power < 0:
+            w = values[keep]
+
+            def after(x: Any) -> Any:
+                return root.matmat(x) + times(V, w[:, None] * inner(V, x))
+
+            drift = dataclasses.replace(drift, inverse=self._inverse_bound(self._inverse_after(looked), after, error))
         top = times(found.projection.Q, found.root.vectors[:, -1:])
         return _Step(looked, V, values[keep], limit, drift, top, found.steps)
 
@@ -253,12 +262,14 @@ class Core:
 
         return solve
 
-    def _inverse_norm(self, solve: Any) -> float:
-        """Return a bound on norm(B^{-1}) where the error is relative to it, else 0; the solves are with B + t_0 I."""
-        return 0.0 if self.asked.power > 0 else self._inverse_bound(solve)
+    def _inverse_bound(self, solve: Any, times_root: Any, missed: float) -> float:
+        """Return a bound on norm(B^{-1}) from solves with B + t_0 I; the square of the root misses B by `missed`."""
+        shift = float(self.resolvents.shifts[0])
 
-    def _inverse_bound(self, solve: Any) -> float:
-        return inverse_bound(solve, self.root, float(self.resolvents.shifts[0]), self.key.child("inverse"))
+        def back(x: Any) -> Any:
+            return times_root(times_root(x)) + shift * x
+
+        return inverse_bound(solve, back, missed, self.root, self.like, shift, self.key.child("inverse"))
 
     def _make_room(self, k: int, panel: Any, signs: np.ndarray[Any, Any]) -> None:
         if isinstance(self.root, ThinRoot):
@@ -322,7 +333,7 @@ class Core:
         total = self.drift.total
         if total == 0:
             return 0.0
-        inverse = self._inverse_bound(self.resolvents.solve)
+        inverse = self._inverse_bound(self.resolvents.solve, self.root.matmat, self.drift.error)
         least = math.sqrt(max(0.0, 1 / inverse - total)) + math.sqrt(1 / inverse)
         return min(math.sqrt(total), total / least if least > 0 else math.inf)
 

@@ -74,7 +74,7 @@ def test_the_error_never_rises_and_is_still_true(power: float, sign: int, method
     made = case(1e3, sign, dense=dense, n=40)
     exact = truth(made, power)
     result = rnla.sqrtm_update(made.A_half, made.D, sign=sign, power=power, method=METHODS[method], tol=1e-3)
-    for tol in (1e-2, 1e-6, 1e-6, 1e-9, 1e-12):
+    for tol in (1e-2, 1e-6, 1e-6, 1e-9, 2e-12):
         more = result.extend(tol=tol)
         assert more.error.value <= min(result.error.value, tol)
         assert more.status.ok

@@ -10,6 +10,7 @@ import pytest
 
 import rnla
 from rnla.matfun.resolvents import Resolvents, feasible, poles_of_root
+from tests.matfun.exact import inverse, needs_extended, norm
 
 Array = np.ndarray[Any, Any]
 
@@ -259,6 +260,25 @@ def test_to_the_boundary() -> None:
     assert backward(state, A - D @ D.T) <= state.error.value <= state.tol
     with pytest.raises(rnla.InputError, match="singular"):
         state.solve(x[1])
+
+
+@needs_extended
+@pytest.mark.parametrize("seed", range(6))
+def test_solves_that_have_lost_their_digits_bound_no_inverse(seed: int) -> None:
+    """After changes that nearly cancel, the norm of the inverse is bounded by what was checked, or by nothing."""
+    rng = np.random.default_rng(seed)
+    A, D = np.diag(np.linspace(1.0, 3.0, 12)), 1e3 * rng.standard_normal((12, 2))
+    state = rnla.SqrtState.init(A, power=-0.5, keep_matrix=False, on_drift="return", rng=0).update(D)
+    C = A + D @ D.T
+    direction = rng.standard_normal((12, 1))
+    E = np.linalg.cholesky(C) @ direction * (np.sqrt(1 - 1e-9) / np.linalg.norm(direction))
+    state.downdate(E)
+    solved = inverse(A) @ D  # the inverse of C, and then that of C - E E^T
+    exact = inverse(A) - solved @ inverse(np.eye(2) + D.T @ solved) @ solved.T
+    solved = exact @ E
+    exact = exact + solved @ solved.T / (1 - E.T @ solved)
+    assert state.error.norm_of_A >= norm(exact) * (1 - 1e-2)
+    assert np.isinf(state.error.value) == (not state.status.ok)
 
 
 def test_copies_go_their_own_way() -> None:
