@@ -145,5 +145,6 @@ def narrowed_pair(core: Core, D_in: Any, D_out: Any) -> tuple[Any, np.ndarray[An
         norm, dropped = norm + found.norm, dropped + found.dropped
     if not panels:
         return core.like, np.zeros(0), 0.0, dropped
-    panel = panels[0] if len(panels) == 1 else core.root.xp.concat(panels, axis=1)
+    # Kept until the next decomposition: a copy, because the caller may fill his array with the next change.
+    panel = panels[0] + 0 if len(panels) == 1 else core.root.xp.concat(panels, axis=1)
     return panel, np.asarray(signs), norm, dropped

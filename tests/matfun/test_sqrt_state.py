@@ -318,6 +318,22 @@ def test_inputs_are_not_written_to() -> None:
     assert np.array_equal(A, held)
 
 
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_an_array_that_is_filled_with_the_next_change_is_not_read_again(diagonal: bool) -> None:
+    rng = np.random.default_rng(8)
+    B = np.diag(np.linspace(1.0, 9.0, 30))
+    state, buffer = rnla.SqrtState.init(np.diag(B).copy() if diagonal else B, rng=0), np.zeros((30, 2))
+    for _ in range(4):
+        buffer[:] = rng.standard_normal((30, 2))
+        B = B + buffer @ buffer.T
+        state.update(buffer)
+    buffer[:] = 1e3
+    if not diagonal:
+        state.refactor()
+    state.downdate(np.eye(30)[:, :1])  # of a diagonal, what was added before is solved with
+    assert backward(state, B - np.diag(np.eye(30)[0])) <= 1e-10
+
+
 def test_memory_of_a_change() -> None:
     """A change of 2 columns allocates a few panels of k J columns, and no n x n array."""
     n = 900
