@@ -292,7 +292,7 @@ def _assembled(
     if frame is not None:
         V, source = frame.out(V), FramedRoot(frame.frame, source)
     found = [stage.found for stage in stages if stage.found is not None]
-    relative = error / first.lower if first.lower else 0.0
+    relative = error / first.lower if first.lower else math.inf if error else 0.0  # inf: all of A may be taken away
     squares = 2 * exponent if request.power > 0 else -2 * exponent
     absolute, norm = times_power(error, squares), times_power(first.lower, squares)
     of = f"{'B' if request.power > 0 else 'B^-1'}, B = A {'+' if request.sign > 0 else '-'} D D^H"

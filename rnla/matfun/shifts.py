@@ -21,6 +21,8 @@ from rnla.matfun.panels import Small
 
 __all__ = ["adaptive_shift", "elliptic_shifts", "steps_needed"]
 
+_NOTHING = 1e-7  # of S, of which B has the square: what is rounding in B
+
 
 def adaptive_shift(S: Small, R: Small, recent: list[Small], sign: int, enough: float = 0.0) -> float:
     """Return the next shift for the residual R, in coordinates of a basis on which S is projected.
@@ -30,7 +32,9 @@ def adaptive_shift(S: Small, R: Small, recent: list[Small], sign: int, enough: f
     c = np.linalg.qr(np.concatenate([R, *recent], axis=1))[0]
     s, r = c.conj().T @ S @ c, c.conj().T @ R
     squares, v = np.linalg.eigh(s @ s + sign * (r @ r.conj().T))
-    theta = np.sqrt(np.abs(squares))
+    theta, size = np.sqrt(np.abs(squares)), float(np.linalg.norm(s, 2))
+    if not float(theta.max()) > _NOTHING * size:  # all of A is taken away: then what is left of S is what to solve with
+        theta, v = np.full(len(theta), size), np.eye(len(theta))
     theta = np.maximum(theta, np.finfo(float).eps * float(theta.max()))
     held = (np.abs(v.conj().T @ r) ** 2).sum(axis=1)
     weight, matters = held / theta, held > enough / (8 * len(held))

@@ -159,3 +159,22 @@ def test_columns_of_very_different_size() -> None:
     result = call("diagonal", h, D)
     assert result.error.upper <= 1e-13
     assert result.w[0] == pytest.approx(np.linalg.norm(D[:, 0]))
+
+
+@pytest.mark.parametrize("form", ["diagonal", "dense"])
+@pytest.mark.parametrize("power", [0.5, 0.25])
+def test_what_takes_all_of_A_away_is_told(form: str, power: float, tmp_path: Any) -> None:
+    """Of B = 0 no relative error can be met; what is said of it is not small, and the absolute error is still true."""
+    h = np.sqrt(np.geomspace(1, 1e4, 12))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = rnla.sqrtm_update(
+            h if form == "diagonal" else np.diag(h), np.diag(h), sign=-1, power=power, on_failure="return"
+        )
+    assert not result.status.ok
+    assert result.error.value == np.inf
+    S = result @ np.eye(12)
+    B = S @ S if power == 0.5 else S @ S @ S @ S
+    assert np.linalg.norm(B, 2) <= result.error.absolute
+    result.save(tmp_path / "all.npz")
+    assert rnla.load(tmp_path / "all.npz").error.value == np.inf
