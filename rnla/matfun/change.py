@@ -30,7 +30,7 @@ from rnla.operators.scan import times_power_of_two
 from rnla.orth.cholesky_qr import gram
 from rnla.rng import Key
 
-__all__ = ["Change", "change_given", "cut", "narrowed", "plain"]
+__all__ = ["Change", "change_given", "cut", "narrowed", "of_own", "plain"]
 
 _FEW = 512
 _WIDEST = 1 << 14
@@ -124,6 +124,13 @@ def change_given(D: Any) -> Any:
     if isinstance(D, (list, tuple)) and D and not isinstance(D[0], (list, tuple)) and not is_array(D[0]):
         D = np.asarray(D)
     return as_operator(D[:, None] if is_array(D) and D.ndim == 1 else D)
+
+
+def of_own(op: Any) -> Any:
+    """Return a D of few columns as a copy: `extend` reads it when the caller may have filled his array with others."""
+    if isinstance(op, Dense) and op.resident is not None and op.shape[1] <= min(op.shape[0], _FEW):
+        return Dense(np.array(op.resident, dtype=op.dtype), op.dtype)
+    return op
 
 
 def narrowed(op: Any, level: float, key: Key, *, free: bool = False) -> Change:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnla.matfun.change import change_given
+from rnla.matfun.change import change_given, of_own
 from rnla.matfun.driver import run, settled
 from rnla.matfun.krylov_on_a import KrylovOnA
 from rnla.matfun.matrix_driver import solved_on_matrix
@@ -143,7 +143,7 @@ def sqrtm_update(
     True
     """
     key = as_key(rng)
-    change = change_given(D)
+    change = of_own(change_given(D))
     outlook = look_at(A_half, A, A_quarter)
     request = read_root_request(
         change.dtype, sign, power, tol, max_rank, method, on_failure, estimated=estimates(method, A)

@@ -94,6 +94,15 @@ def test_two_extensions_of_one_result_do_not_disturb_each_other() -> None:
     np.testing.assert_allclose(second.w, third.w[: second.rank], atol=1e-10)
 
 
+def test_the_change_is_the_one_of_the_call() -> None:
+    made = case(1e3)
+    D = made.D.copy()
+    rough = rnla.sqrtm_update(made.A_half, D, tol=1e-4)
+    D[:] = 0
+    fine, wanted = rough.extend(tol=1e-10), rnla.sqrtm_update(made.A_half, made.D, tol=1e-4).extend(tol=1e-10)
+    np.testing.assert_array_equal(fine.w, wanted.w)
+
+
 def test_a_rank_is_the_largest_allowed() -> None:
     made = case(1e4)
     low = rnla.sqrtm_update(made.A_half, made.D, max_rank=5, on_failure="return")
