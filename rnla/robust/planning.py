@@ -108,6 +108,8 @@ def read_asked(
     elif sampling is not None or threshold is not None:
         raise InputError("method= carries its own choices: give samples and threshold to the part, not beside it")
     _check_fit(reader, rank, method, observed)
+    if rank is not None and method.name == "pcp":
+        reasons = (*reasons, f"rank={rank} is not used: the pursuit finds its own")
     return Asked(rank, accuracy, limit, method, observed, chosen, reasons)
 
 
@@ -198,6 +200,10 @@ def _check_fit(reader: Reader, rank: int | None, method: Any, mask: Any) -> None
                     f"of {length} {what} too few are left for rank {rank} beside those held out; "
                     "use method='accaltproj'"
                 )
+    elif reader.dense is None and mask is not None:
+        raise InputError(
+            f"with missing entries (mask=) all of D is read, from an array in memory, and D is {reader.kind}; load it"
+        )
     elif reader.dense is None:
         raise InputError(
             f"{method.summary} reads all of D from an array in memory, and D is {reader.kind}; "
@@ -230,7 +236,8 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
     item = reader.dtype.itemsize
     decay = getattr(method, "decay", 0.7)
     count = min(asked.limit, math.ceil(math.log(asked.tol) / math.log(decay)) + 5)
-    lines = [("rank", "estimated on a block without its outliers" if asked.rank is None else str(rank))]
+    said = "estimated on a block without its outliers" if asked.rank is None else str(rank)
+    lines = [("rank", "what the pursuit finds" if method.name == "pcp" else said)]
     if method.reads_all:
         whole = float(m) * n
         entries = whole * count
@@ -238,7 +245,9 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
         flops = count * (
             14 * whole * min(m, n) if full else 6 * whole * (rank if method.name == "accaltproj" else 7 * rank)
         )
-        need = item * ((6 if full else 4) * m * n + 12 * rank * (m + n))
+        copies = 28 if full else 6 if asked.mask is None else 8  # beside D at the peak, as was measured, and room
+        looked = (min(4 * HELD, m), min(4 * HELD, n))
+        need = max(item * (copies * m * n + 12 * rank * (m + n)), _looking(m, n, looked, item)) + (1 << 20)
         seconds = flops / _RATES["svd"] if full or method.name == "altproj" else entries / _RATES["whole"]
     else:
         i, j = (sample_size(method.samples, rank, length, "") for length in (m, n))
@@ -280,8 +289,16 @@ def require_memory(planned: TopicPlan) -> None:
 def memory_bound(m: int, n: int, rank: int, samples: float, itemsize: int) -> int:
     """Return bytes that a method that reads a cross never exceeds beside D.
 
-    Three blocks of the size of each half of the cross (the one at hand and what the products and the certificate make
-    of it), rows held out included, and thirty panels of the width of the rank: O(n r log n).
+    Three blocks of the size of each half of the cross (the one at hand and what the products make of it), rows held out
+    included, and thirty panels of the width of the rank, O(n r log n); or what the certificate makes of the rows held
+    out, where this is more.
     """
-    rows, columns = (sample_size(samples, rank, length, "") + min(HELD, length // 8) for length in (m, n))
-    return int(itemsize * (3 * (rows * n + columns * m) + 30 * rank * (m + n)) + (1 << 20))
+    held = (min(HELD, m // 8), min(HELD, n // 8))
+    rows, columns = (sample_size(samples, rank, length, "") + part for length, part in zip((m, n), held, strict=True))
+    cross = itemsize * (3 * (rows * n + columns * m) + 30 * rank * (m + n))
+    return int(max(cross, _looking(m, n, held, itemsize)) + (1 << 20))
+
+
+def _looking(m: int, n: int, held: tuple[int, int], itemsize: int) -> int:
+    """Return bytes of fifteen arrays the size of the rows, or columns, that the certificate looks at."""
+    return 15 * itemsize * max(held[0] * n, held[1] * m)

@@ -158,6 +158,33 @@ def test_memory_stays_within_the_stated_bound(method: str) -> None:
     assert result.report.plan.bytes == bound
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("method", ["accaltproj", "altproj", "pcp"])
+def test_methods_that_read_all_stay_within_their_plan(method: str, masked: bool) -> None:
+    """Where the certificate's rows are most of D, and where the iteration's own arrays are."""
+    for n in (150, 400):
+        d, _, _ = model(n, n, 2, 0.05, seed=n)
+        options = {"mask": np.random.default_rng(0).random(d.shape) < 0.9} if masked else {}
+        options |= {"method": method, "max_iterations": 8, "on_failure": "return"}
+        rnla.robust_pca(d, 2, rng=0, **options)  # what is loaded once
+        tracemalloc.start()
+        rnla.robust_pca(d, 2, rng=0, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak <= rnla.plan(d, 2, problem="robust_pca", **options).bytes
+
+
+def test_the_certificate_stays_within_the_bound_too() -> None:
+    """At rank one it looks at more rows than a cross has."""
+    d, _, _ = model(6000, 1500, 1, 0.1, seed=3)
+    rnla.robust_pca(d[:400], 1, method="riecur", rng=0, on_failure="return")
+    tracemalloc.start()
+    rnla.robust_pca(d, 1, method="riecur", rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= memory_bound(6000, 1500, 1, 3.0, 8)
+
+
 def test_the_bound_grows_like_n_log_n() -> None:
     sizes = [2**k for k in range(14, 24)]
     ratio = [memory_bound(n, n, 5, 3.0, 8) / (5 * n * np.log(n)) for n in sizes]
@@ -210,3 +237,89 @@ def test_a_source_that_breaks_its_word_is_told() -> None:
     reader.begin()
     assert not reader.touched(np.array([2]), np.array([1]))
     assert reader.distinct == 14
+
+
+def test_entries_of_S_read_only_what_is_asked() -> None:
+    d, _, _ = model(300, 280, 2, 0.1, seed=1)
+    source = Recorded(d)
+    result = rnla.robust_pca(source, 2, rng=0)
+    i, j = np.array([5, 5, 200, 7, 5]), np.array([3, 270, 3, 3, 3])
+    for rows, columns in ((i, j), (np.arange(90), np.arange(90) % 2), (i[:0], j[:0])):
+        before = source.asked.copy()
+        found = result.S.entries(rows, columns)
+        wanted = np.zeros_like(before)
+        wanted[rows, columns] = 1
+        assert np.array_equal(source.asked - before, wanted)
+        assert np.allclose(found, result.S.to_array()[rows, columns])
+    with pytest.raises(rnla.InputError, match="as many rows as columns"):
+        result.S.entries([1, 2], [3])
+
+
+@pytest.mark.parametrize("kind", ["memmap", "fortran", "h5py", "zarr", "dask", "csr", "torch", "mask", "columns"])
+def test_entries_of_S_of_every_kind(kind: str, tmp_path: Any) -> None:
+    d, _, _ = model(120, 110, 2, 0.1, seed=5)
+    options: dict[str, Any] = {"mask": np.random.default_rng(0).random(d.shape) < 0.9} if kind == "mask" else {}
+    options |= {"threshold": "columns", "on_failure": "return"} if kind == "columns" else {}
+    result = rnla.robust_pca(d, 2, rng=0, **options)
+    source: Any = d
+    if kind == "memmap":
+        np.save(tmp_path / "d.npy", d)
+        source = np.load(tmp_path / "d.npy", mmap_mode="r")
+    elif kind == "fortran":
+        source = np.asfortranarray(d)
+    elif kind == "h5py":
+        h5py = pytest.importorskip("h5py")
+        source = h5py.File(tmp_path / "d.h5", "w").create_dataset("d", data=d)
+    elif kind == "zarr":
+        zarr = pytest.importorskip("zarr")
+        source = zarr.create_array(store=str(tmp_path / "d.zarr"), shape=d.shape, chunks=(64, 64), dtype=d.dtype)
+        source[:] = d
+    elif kind == "dask":
+        source = pytest.importorskip("dask.array").from_array(d, chunks=(50, 60))
+    elif kind == "csr":
+        source = pytest.importorskip("scipy.sparse").csr_array(d)
+    elif kind == "torch":
+        torch = pytest.importorskip("torch")
+        source = torch.from_numpy(d)
+        result = rnla.robust_pca(source, 2, rng=0)
+    outliers = result.outliers(source)
+    i, j = np.array([5, 5, 100, 7, 5, 0]), np.array([3, 109, 3, 3, 3, 0])
+    assert np.allclose(np.asarray(outliers.entries(i, j)), np.asarray(result.S.to_array())[i, j], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [
+        (lambda d, i, j: None, "got a NoneType"), (lambda d, i, j: d[np.ix_(j, i)], "got shape"),
+        (lambda d, i, j: d[i, j], "it raised IndexError"), (lambda d, i, j: d[i[:1], j], "single entries"),
+    ],
+)  # fmt: skip
+def test_what_entries_must_return_is_told(answer: Any, got: str) -> None:
+    d = np.ones((200, 200))
+
+    class Wrong:
+        shape, dtype = d.shape, d.dtype
+
+        def entries(self, i: np.ndarray, j: np.ndarray) -> Any:
+            return answer(d, i, j)
+
+    with pytest.raises(rnla.OperatorError, match=rf"shape \(len\(i\), len\(j\)\), here \(\d+, 200\); .*{got}"):
+        rnla.robust_pca(Wrong(), 1, rng=0)
+
+
+def test_an_object_with_rows_only_is_told_what_it_lacks() -> None:
+    class Half:
+        shape, dtype = (200, 200), np.dtype(float)
+
+        def rows(self, i: np.ndarray) -> np.ndarray:
+            return np.ones((len(i), 200))
+
+    with pytest.raises(rnla.InputError, match=r"rows only: give it columns\(j\) too, or entries"):
+        rnla.robust_pca(Half(), 1)
+
+
+def test_the_dtype_of_a_file_is_told(tmp_path: Any) -> None:
+    d = np.outer(np.arange(200) % 7, np.ones(190)).astype(np.uint8)
+    np.save(tmp_path / "d.npy", d)
+    assert rnla.robust_pca(tmp_path / "d.npy", 1, rng=0).report.dtype_path.startswith("uint8 -> float")
+    assert rnla.robust_pca(d, 1, rng=0).report.dtype_path.startswith("uint8 -> float")

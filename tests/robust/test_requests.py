@@ -82,6 +82,22 @@ def test_methods_of_a_cross_refuse_a_mask_and_name_those_that_take_it(method: st
     assert rnla.robust_pca(D, 2, method=method, mask=mask, rng=0).status.ok  # nothing is missing
 
 
+def test_a_mask_on_what_is_not_in_memory_names_no_method_that_refuses_it() -> None:
+    mask = np.ones((300, 300), dtype=bool)
+    mask[3, 4] = False
+    for method in ("auto", "accaltproj"):
+        with pytest.raises(rnla.InputError, match=r"load it$") as caught:
+            rnla.robust_pca(Untouched(), 2, method=method, mask=mask)
+        assert "cur" not in str(caught.value).lower()
+
+
+def test_a_rank_for_the_pursuit_is_told_not_to_be_used() -> None:
+    plan = rnla.plan(D, 7, problem="robust_pca", method="pcp")
+    assert "rank=7 is not used" in str(plan)
+    assert "what the pursuit finds" in str(plan)
+    assert "what the pursuit finds" in str(rnla.robust_pca(D[:90, :80], method="pcp", rng=0).report.plan)
+
+
 def test_masks_that_cannot_be() -> None:
     mask = np.ones(D.shape, dtype=bool)
     for bad, message in (
