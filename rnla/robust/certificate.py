@@ -142,12 +142,13 @@ def certify(
     left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
 
     def look_at(index: Array, axis: int) -> _Look:
-        observed = None if mask is None else reader.take(mask, index, 1 - axis)
+        if mask is None:
+            block, observed = (reader.columns(index) if axis == 0 else reader.rows(index)), None
+        else:
+            block, observed = reader.masked(mask, index, 1 - axis)
         if axis == 0:
-            block = reader.columns(index) if mask is None else reader.take(reader.dense, index, 1)
             model = left @ reader.take(factors.Vh, index, 1)
         else:
-            block = reader.rows(index) if mask is None else reader.take(reader.dense, index, 0)
             model = reader.take(left, index, 0) @ factors.Vh
         return look(cast(block, model.dtype), model, threshold, kind, axis, observed)
 
@@ -184,10 +185,10 @@ def tightened(
     tol : float
     mask : array of bool or None
     """
-    block = reader.rows(rows) if mask is None else reader.take(reader.dense, rows, 0)
+    block, seen = (reader.rows(rows), None) if mask is None else reader.masked(mask, rows, 0)
     left = reader.take(factors.U, rows, 0) * cast(factors.s, factors.U.dtype)[None, :]
     gap = np.abs(to_host(cast(block, left.dtype) - left @ factors.Vh))
-    gap = gap.reshape(-1) if mask is None else gap[to_host(reader.take(mask, rows, 0))]
+    gap = gap.reshape(-1) if mask is None else gap[to_host(seen)]
     clean = gap[gap < threshold]
     if len(clean):
         at = min(len(clean) - 1, math.ceil(_QUANTILE * len(clean)))
@@ -209,9 +210,11 @@ def judged(
     under, beyond = (sum(getattr(seen, name) for seen in looks) / max(counted, 1.0) for name in ("under", "beyond"))
     rho, upper, spread, worst = 0.0, 0.0, 0.0, 0.0
     for seen in looks:
-        ratio, bound, _ = _ratio(seen.clean, seen.model)
+        # Where these are all rows (columns) that there are, chance has no part in it.
+        complete = len(seen.clean) == len(next(other for other in looks if other is not seen).across)
+        ratio, bound, _ = _ratio(seen.clean, seen.model, complete)
         rho, upper = max(rho, ratio), max(upper, bound)
-        spread = max(spread, _ratio(seen.outliers, seen.counted)[2])
+        spread = max(spread, _ratio(seen.outliers, seen.counted, complete)[2])
         own = seen.clean / np.where(seen.model > 0, seen.model, 1)
         worst = max(worst, float(np.where(seen.model > 0, own, 0).max(initial=0.0)))
     reasons = []
@@ -257,12 +260,14 @@ def _corrupted(suspects: Array, seen: _Look, looks: list[_Look]) -> tuple[int, .
     return tuple(int(each) for each in suspects[found])
 
 
-def _ratio(top: Array, bottom: Array) -> tuple[float, float, float]:
+def _ratio(top: Array, bottom: Array, complete: bool) -> tuple[float, float, float]:
     """Return sum(top) / sum(bottom) over units, its bound, and its standard error."""
     count, whole = len(top), float(bottom.sum())
     if count == 0 or whole == 0:
         return 0.0, 0.0 if count else math.inf, 0.0
     ratio = float(top.sum()) / whole
+    if complete:
+        return ratio, ratio, 0.0
     if count == 1:
         return ratio, math.inf, math.inf
     from scipy.special import stdtrit

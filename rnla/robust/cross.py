@@ -39,12 +39,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnla._kernels.thresholding import Tally
-from rnla._xp.linalg import adjoint, cast, zeros
-from rnla._xp.namespace import to_host
+from rnla._xp.linalg import adjoint, cast, max_abs, zeros
+from rnla._xp.namespace import from_host, to_host
 from rnla.checks import check_choice, check_positive
 from rnla.errors import InputError
 from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.sampling import drawn, sample_size
+from rnla.robust.scaling import resolved
 from rnla.robust.skeletons import compressed, located, retracted, settled
 from rnla.robust.thresholds import Threshold
 
@@ -197,14 +198,14 @@ def _leverages(u: Any) -> Array:
 def _first(part: Any, problem: Problem) -> CrossState:
     reader, (m, n) = problem.reader, problem.reader.shape
     i, j = _cross(part, problem, 0, None)
-    like = reader.columns(j[:0])
+    like = from_host(np.zeros((0, 0), dtype=reader.dtype), reader.xp, reader.device)
     nothing = Factors(zeros((m, 0), like), None, zeros((0, n), like))
     start = part.threshold.start
     level = math.inf if start is None else part.threshold.at(start)
     r, tally, c, other = reader.cross(i, j, nothing.U, nothing.Vh, level, part.threshold.kind)
     level = part.threshold.at(max(tally.largest, other.largest)) if start is None else level
     f, g = located(reader, c, r, i, j, problem.rank, None)
-    step = _step(tally, other, level, r, c, reader.entries)
+    step = _step(tally, other, level, r, c, problem)
     told(step, 1)
     return CrossState(compressed(f, g), level, (step,), i, j)
 
@@ -216,7 +217,7 @@ def _next(part: Any, problem: Problem, state: CrossState, tangent: bool) -> Cros
     level = part.threshold.at(state.threshold * part.decay)
     left = old.U * cast(old.s, old.U.dtype)[None, :]
     r, tally, c, other = reader.cross(i, j, left, old.Vh, level, part.threshold.kind)  # S2
-    step = _step(tally, other, level, r, c, reader.entries)  # S3
+    step = _step(tally, other, level, r, c, problem)  # S3
     told(step, len(state.trace) + 1)
     trace = (*state.trace, step)
     if step.residual <= problem.tol or not math.isfinite(step.residual):
@@ -226,10 +227,13 @@ def _next(part: Any, problem: Problem, state: CrossState, tangent: bool) -> Cros
     return CrossState(new, level, trace, i, j)
 
 
-def _step(rows: Tally, columns: Tally, level: float, r: Any, c: Any, entries: int) -> Step:
+def _step(rows: Tally, columns: Tally, level: float, r: Any, c: Any, problem: Problem) -> Step:
     whole = math.sqrt(rows.squares) + math.sqrt(columns.squares)
     left = math.sqrt(rows.clean) + math.sqrt(columns.clean)
     looked = math.prod(r.shape) + math.prod(c.shape)
-    return Step(
-        left / whole if whole > 0 else 0.0, level, (rows.outliers + columns.outliers) / max(looked, 1), float(entries)
-    )
+    share, reader = (rows.outliers + columns.outliers) / max(looked, 1), problem.reader
+    residual = left / whole if whole > 0 else 0.0
+    # Next to outliers that are far too large, squares of L vanish, and nothing would be said of it.
+    if not resolved(whole / math.sqrt(max(looked, 1)), problem.tol, reader.dtype) and (max_abs(r) or max_abs(c)):
+        residual = math.inf
+    return Step(residual, level, share, float(reader.entries))

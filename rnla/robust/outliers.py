@@ -12,6 +12,7 @@ from rnla.errors import InputError
 from rnla.iterate import tick
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results import CURResult
+from rnla.robust.points import read_points
 from rnla.robust.reading import Reader
 from rnla.robust.thresholds import split
 
@@ -75,11 +76,24 @@ class Outliers:
         return self._split(block, left @ take(self.model.right, index, 1), seen, None)
 
     def entries(self, i: Any, j: Any) -> Any:
-        """Return S[i[k], j[k]] for each k; the rows are read to find them."""
+        """Return S[i[k], j[k]] for each k; only these are read where D gives them (`rnla.robust.points`).
+
+        Whether a whole column is an outlier is told by all of it, so that columns are read for the kind "columns".
+        """
         rows, columns = _index(i, self.shape[0]), _index(j, self.shape[1])
-        distinct, place = np.unique(rows, return_inverse=True)
-        found = to_host(self.rows(distinct))
-        return from_host(found[place, columns], self._reader.xp, self._reader.device)
+        if len(rows) != len(columns):
+            raise InputError(f"entries(i, j) takes as many rows as columns; got {len(rows)} and {len(columns)}")
+        xp, device = self._reader.xp, self._reader.device
+        if self.kind != "entries":
+            distinct, place = np.unique(columns, return_inverse=True)
+            return from_host(to_host(self.columns(distinct))[rows, place], xp, device)
+        left = to_host(self._reader.take(self.model.left, rows, 0)) * to_host(self.model.core)[None, :]
+        low = (left * to_host(self._reader.take(self.model.right, columns, 1)).T).sum(axis=1)
+        gap = read_points(self._reader, rows, columns) - low
+        beyond = np.abs(gap) >= self.threshold
+        if self._mask is not None:
+            beyond &= to_host(self._mask)[rows, columns]
+        return from_host(np.where(beyond, gap, 0).astype(self.dtype, copy=False), xp, device)
 
     def sparse(self, layout: Any = "csr") -> Any:
         """Return S as a SciPy sparse array (csr, csc, coo, ...), read in blocks of rows."""
@@ -129,8 +143,7 @@ class Outliers:
     def _observed(self, read: Any, index: Array, axis: int) -> Any:
         if self._mask is None:
             return read(index)
-        block = self._reader.take(self._reader.dense, index, axis)
-        return cast(block, getattr(self._reader.xp, self.dtype.name))
+        return self._reader.masked(self._mask, index, axis)[0]
 
     def _columns_flagged(self) -> Any:
         """Return which columns are outliers, each judged by all of its entries."""

@@ -25,6 +25,7 @@ from rnla.robust.protocols import Problem, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.reading import Reader
 from rnla.robust.sampling import drawn
+from rnla.robust.scaling import OtherScaleError
 from rnla.robust.thresholds import Threshold
 
 __all__ = ["rank_of_low_part"]
@@ -60,13 +61,16 @@ def rank_of_low_part(
     if mask is None:
         block, seen = reader.take(reader.rows(rows), columns, 1), None
     else:
-        block = cast(reader.take(reader.take(reader.dense, rows, 0), columns, 1), getattr(reader.xp, reader.dtype.name))
-        seen = reader.take(reader.take(mask, rows, 0), columns, 1)
+        block, seen = (reader.take(part, columns, 1) for part in reader.masked(mask, rows, 0))
     short = min(block.shape)
     none = np.zeros(0, dtype=np.int64)
     problem = Problem(Reader(block), short, _TOL, _LIMIT, key, seen, none, none)
     method = PrincipalComponentPursuit(threshold=dataclasses.replace(threshold, start=None))
-    state = loop(method.start(problem), lambda s: method.advance(problem, s), lambda s: ended(s, problem) is not None)
+    try:
+        state = method.start(problem)
+    except OtherScaleError:
+        state = method.start(problem)
+    state = loop(state, lambda s: method.advance(problem, s), lambda s: ended(s, problem) is not None)
     u, s, vh = state.factors
     if int(s.shape[0]) == 0:
         return 1, "the block that was looked at is all outliers or zero; rank 1 is assumed"

@@ -28,7 +28,9 @@ from rnla.operators.columnblocks import ColumnBlocks
 from rnla.operators.dense import Dense
 from rnla.operators.implicit import Implicit
 from rnla.operators.rowblocks import RowBlocks
+from rnla.operators.scan import times_power_of_two
 from rnla.operators.sparse import Sparse
+from rnla.robust.scaling import OtherScaleError, exponent_for
 from rnla.robust.thresholds import column_levels
 
 __all__ = ["Reader"]
@@ -49,10 +51,13 @@ class Reader:
     ----------
     entries : int
         Entries handed out so far, with repetition.
+    exponent : int
+        What is handed out is D 2^-exponent (`rnla.robust.scaling`).
     """
 
     def __init__(self, D: Any) -> None:
-        self.entries = 0
+        self.entries, self.exponent = 0, 0
+        self._scale_known = False
         self.array: Array | None = None  # where kernels may read it in place
         self._object: Any = None
         self._columns_of_sparse: Any = None
@@ -89,13 +94,30 @@ class Reader:
         return self.base._array if isinstance(self.base, Dense) else None
 
     @property
+    def stored(self) -> Any:
+        """What single entries can be taken from: an array, or what an operator on disk reads; else None."""
+        return self.dense if isinstance(self.base, Dense) else _stored(self.base)
+
+    @property
+    def gives_blocks(self) -> bool:
+        """Whether D is an object that makes any block of itself."""
+        return self._object is not None and callable(getattr(self._object, "entries", None))
+
+    @property
+    def source_dtype(self) -> Any:
+        """The dtype that D has where it lies."""
+        found = getattr(self.stored, "dtype", None) if self._object is None else getattr(self._object, "dtype", None)
+        return self.dtype if found is None else found
+
+    @property
     def distinct(self) -> int:
         """Entries handed out at least once."""
         (m, n), i, j = self.shape, *(int(each.sum()) for each in self._read)
         return i * n + j * (m - i)
 
     def begin(self) -> None:
-        """Forget what was handed out, but for the counts: another attempt begins."""
+        """Forget what was handed out, and the scale, but for the counts: another attempt begins."""
+        self.exponent, self._scale_known = 0, False
         for seen in self._seen:
             seen[:] = False
 
@@ -110,26 +132,54 @@ class Reader:
             marks[:] = True
 
     def rows(self, i: Array) -> Any:
-        """Return rows as a dense array (k, n), checked."""
+        """Return rows as a dense array (k, n), checked and scaled."""
         self._count(i, 0)
-        return self._checked(self._read_rows(i), (len(i), self.shape[1]), i, "row")
+        return self._scaled(self._checked(self._read_rows(i), (len(i), self.shape[1]), i, "row"))
 
     def columns(self, j: Array) -> Any:
-        """Return columns as a dense array (m, k), checked."""
+        """Return columns as a dense array (m, k), checked and scaled."""
         self._count(j, 1)
-        return self._checked(self._read_columns(j), (self.shape[0], len(j)), j, "column")
+        return self._scaled(self._checked(self._read_columns(j), (self.shape[0], len(j)), j, "column"))
+
+    def masked(self, mask: Any, index: Array, axis: int) -> tuple[Any, Any]:
+        """Return rows (columns for axis 1) of an array where some entries are missing, scaled, and of its mask."""
+        block = self.take(self.dense, index, axis)
+        block = cast(block, self.dtype if is_numpy(self.xp) else getattr(self.xp, self.dtype.name))
+        return self._scaled(block), self.take(mask, index, axis)
+
+    def whole(self) -> Any:
+        """Return the array that D is, in the compute dtype and scaled: as it lies where both are so."""
+        array = cast(self.dense, self.dtype if is_numpy(self.xp) else getattr(self.xp, self.dtype.name))
+        return self._scaled(array)
+
+    def learn(self, largest: float) -> None:
+        """Take the scale from the largest modulus of what was read first.
+
+        Raises
+        ------
+        OtherScaleError
+            It is another than what was read in.
+        """
+        if not self._scale_known:
+            self._scale_known, self.exponent = True, exponent_for(largest, self.dtype)
+            if self.exponent:
+                raise OtherScaleError
+
+    def _scaled(self, block: Any) -> Any:
+        return times_power_of_two(block, -self.exponent) if self.exponent else block
 
     def cross(
         self, i: Array, j: Array, left: Any, right: Any, threshold: float, kind: str
     ) -> tuple[Any, Tally, Any, Tally]:
         """Return the rows I and the columns J of D less its outliers against LEFT RIGHT, each with its tally."""
         row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
-        if self.array is not None and kind == "entries":
+        if self.array is not None and kind == "entries" and self.exponent == 0:
             threads = get_config().threads
             self._count(i, 0)
             self._count(j, 1)
             a, tally = cleaned(self.array, i, None, row_part, right, threshold, threads)
             b, other = cleaned(self.array, None, j, left, column_part, threshold, threads)
+            self.learn(max(tally.largest, other.largest))
             if not np.isfinite(tally.squares + other.squares + tally.largest + other.largest):
                 for part, what in ((i, "row"), (j, "column")):
                     read = self._read_rows(part) if what == "row" else self._read_columns(part)
@@ -137,6 +187,8 @@ class Reader:
                 raise NonFiniteError("squares of entries of D leave the range of its dtype; scale D down")
             return a, tally, b, other
         rows, columns = self.rows(i), self.columns(j)
+        if not self._scale_known:
+            self.learn(max(max_abs(rows), max_abs(columns)))
         if kind == "entries" and is_numpy(self.xp):
             a, tally = cleaned(rows, None, None, row_part, right, threshold, get_config().threads)
             b, other = cleaned(columns, None, None, left, column_part, threshold, get_config().threads)
@@ -169,7 +221,7 @@ class Reader:
         if self._object is not None:
             if callable(getattr(self._object, "rows", None)):
                 return self._home(self._object.rows(i))
-            return self._home(self._object.entries(i, np.arange(self.shape[1])))
+            return self.block(i, np.arange(self.shape[1]))
         base: Any = self.base
         if isinstance(base, (Dense, Sparse)):
             return base.rows(i)
@@ -181,7 +233,7 @@ class Reader:
         if self._object is not None:
             if callable(getattr(self._object, "columns", None)):
                 return self._home(self._object.columns(j))
-            return self._home(self._object.entries(np.arange(self.shape[0]), j))
+            return self.block(np.arange(self.shape[0]), j)
         base: Any = self.base
         if isinstance(base, Sparse):
             if self._columns_of_sparse is None:
@@ -192,6 +244,29 @@ class Reader:
         if isinstance(base, (RowBlocks, ColumnBlocks)):
             return self._home(_selected(_stored(base), j, 1))
         return base.matmat(self._unit(j, self.shape[1]))
+
+    def block(self, i: Array, j: Array) -> Any:
+        """Return a block that D makes of itself.
+
+        Raises
+        ------
+        OperatorError
+            It has not the shape (len(i), len(j)).
+        """
+        wanted = f"entries(i, j) of D must return the block of shape (len(i), len(j)), here ({len(i)}, {len(j)})"
+        try:
+            found = self._object.entries(i, j)
+        except (ValueError, IndexError, TypeError) as error:
+            raise OperatorError(f"{wanted}; it raised {type(error).__name__}: {error}") from error
+        if tuple(getattr(found, "shape", ())) != (len(i), len(j)):
+            got = f"shape {tuple(found.shape)}" if hasattr(found, "shape") else f"a {type(found).__name__}"
+            hint = "; D[i[:, None], j] is the block, D[i, j] single entries" if np.ndim(found) == 1 else ""
+            raise OperatorError(f"{wanted}; got {got}{hint}")
+        return self._home(found)
+
+    def converted(self, x: Any) -> Array:
+        """Return numbers of D on the host in the compute dtype."""
+        return np.asarray(x).astype(self.dtype, copy=False)
 
     def _unit(self, index: Array, length: int) -> Any:
         host = np.zeros((length, len(index)), dtype=self.dtype)
@@ -216,8 +291,13 @@ def _gives_parts(D: Any) -> bool:
         return False
     if isinstance(D, (Dense, Sparse, RowBlocks, ColumnBlocks, Implicit)):
         return False
-    pair = all(callable(getattr(D, name, None)) for name in ("rows", "columns"))
-    return pair or callable(getattr(D, "entries", None))
+    gives = [name for name in ("rows", "columns") if callable(getattr(D, name, None))]
+    if len(gives) == 2 or callable(getattr(D, "entries", None)):
+        return True
+    if gives and not hasattr(D, "__matmul__") and not hasattr(D, "matmat"):
+        other = "columns(j)" if gives == ["rows"] else "rows(i)"
+        raise InputError(f"D has {gives[0]} only: give it {other} too, or entries(i, j), which makes a block")
+    return False
 
 
 def _stored(base: Any) -> Any:

@@ -38,6 +38,7 @@ from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.rank import rank_of_low_part
 from rnla.robust.reading import Reader
 from rnla.robust.sampling import held_out
+from rnla.robust.scaling import OtherScaleError, scaled_back, scaled_method, unscaled
 from rnla.working import FAMILIES, kernels_in_use, working
 
 __all__ = ["robust_pca"]
@@ -192,9 +193,13 @@ def _set_aside(reader: Reader, key: Key, number: int, all_read: bool) -> tuple[A
 
 
 def _iterated(method: Any, problem: Problem) -> tuple[Outcome, str]:
-    """Return how far a method came (S3), and what the deadline said."""
+    """Return how far a method came (S3), in the scale of the reader, and what the deadline said."""
     message = ""
-    state = method.start(problem)
+    try:
+        state = method.start(problem)
+    except OtherScaleError:  # what was read tells another scale: begin again in it
+        method = scaled_method(method, problem.reader.exponent)
+        state = method.start(problem)
     try:
         state = loop(
             state,
@@ -216,7 +221,7 @@ def _certified(
     if not usable or not len(held[0]) or not len(held[1]):
         return None, outcome.status, outcome.threshold
     threshold, share = outcome.threshold, outcome.trace[-1].outliers
-    part = asked.method.threshold
+    part = scaled_method(asked.method, reader.exponent).threshold
     if part.kind == "entries" and outcome.status.ok:
         rows = outcome.rows if len(outcome.rows) else np.arange(reader.shape[0])
         rows = rows[:: max(1, len(rows) // len(held[0]))]
@@ -234,11 +239,15 @@ def _built(
     notes: tuple[str, ...], started: float,
 ) -> RobustPCAResult:  # fmt: skip
     u, s, vh = outcome.factors
+    s, trace = scaled_back(s, reader.exponent, status.ok), np.asarray(outcome.trace, dtype=np.float64).reshape(-1, 4)
+    trace[:, 1] = [unscaled(level, reader.exponent) for level in trace[:, 1]]
     (m, n), rank = reader.shape, int(s.shape[0])
     values = host_values(s)
     norm = math.hypot(*values) if rank else 0.0
     numerical = int((values > 10 * max(m, n) * eps_of(reader.dtype) * values[:1].max(initial=0.0)).sum())
     floor = 10 * eps_of(reader.dtype)
+    if reader.exponent:
+        notes = (*notes, f"worked on D times 2^{-reader.exponent}, so that squares stay in the range of {reader.dtype}")
     if held is None:
         last = outcome.trace[-1].residual
         error = ErrorEstimate(
@@ -247,8 +256,7 @@ def _built(
         )  # fmt: skip
     else:
         error = error_of(held, norm, floor)
-    source = getattr(D, "dtype", reader.dtype)
-    path = [str(each).rpartition(".")[2] for each in (source, reader.dtype)]
+    path = [str(each).rpartition(".")[2] for each in (reader.source_dtype, reader.dtype)]
     report = Report(
         plan=plan_of(reader, asked), shape=reader.shape, rank=rank, size=len(outcome.columns) or rank, blocks=(),
         passes=len(outcome.trace) if asked.method.reads_all else 0, scans=0, products=0, seed=key.seed,
@@ -259,8 +267,8 @@ def _built(
     )  # fmt: skip
     home = [from_host(np.asarray(index), reader.xp, reader.device) for index in (outcome.rows, outcome.columns)]
     return RobustPCAResult(
-        u, s, vh, float(outcome.threshold), asked.method.threshold.kind, home[0], home[1],
-        np.asarray(outcome.trace, dtype=np.float64).reshape(-1, 4), held, (_coherence(u), _coherence(adjoint(vh))),
+        u, s, vh, unscaled(outcome.threshold, reader.exponent), asked.method.threshold.kind, home[0], home[1],
+        trace, held, (_coherence(u), _coherence(adjoint(vh))),
         reader.entries, reader.distinct, error, report, status, None, D, asked.mask,
     )  # fmt: skip
 

@@ -14,10 +14,12 @@ import dataclasses
 import math
 from typing import Any
 
-from rnla._xp.linalg import cast
+from rnla._xp.linalg import cast, max_abs
 from rnla._xp.namespace import namespace_of
 from rnla.checks import check_choice, check_number, check_positive
 from rnla.errors import InputError
+from rnla.operators.scan import times_power_of_two
+from rnla.robust.scaling import exponent_for
 
 __all__ = ["Threshold", "as_threshold", "column_levels", "split"]
 
@@ -78,12 +80,15 @@ def as_threshold(value: Any) -> Threshold:
 def column_levels(gap: Any, observed: Any = None) -> Any:
     """Return the root mean square of each column, over the entries that are observed."""
     xp = namespace_of(gap)
-    squares = xp.abs(gap) ** 2
+    size = xp.abs(gap) if observed is None else xp.where(observed, xp.abs(gap), xp.zeros_like(xp.abs(gap)))
+    exponent = exponent_for(max_abs(size), size.dtype)
+    if exponent:
+        return times_power_of_two(column_levels(times_power_of_two(size, -exponent), observed), exponent)
+    squares = size**2
     if observed is None:
         return xp.sqrt(xp.mean(squares, axis=0)) if gap.shape[0] else xp.sum(squares, axis=0)
     counts = xp.sum(cast(observed, squares.dtype), axis=0)
-    total = xp.sum(xp.where(observed, squares, xp.zeros_like(squares)), axis=0)
-    return xp.sqrt(total / xp.where(counts > 0, counts, xp.ones_like(counts)))
+    return xp.sqrt(xp.sum(squares, axis=0) / xp.where(counts > 0, counts, xp.ones_like(counts)))
 
 
 def split(block: Any, model: Any, threshold: float, kind: str, observed: Any = None, flags: Any = None) -> Any:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels.thresholding import cleaned_products
-from rnla._xp.linalg import adjoint, cast, frobenius, host_values
+from rnla._xp.linalg import adjoint, cast, eps_of, frobenius, host_values, max_abs
 from rnla._xp.namespace import all_finite, is_numpy, namespace_of, to_host
 from rnla.config import get_config
 from rnla.errors import InputError, NonFiniteError, RankWarning
 from rnla.factorization.svd import svd
 from rnla.robust.protocols import Factors, Problem, Step
+from rnla.robust.scaling import resolved
 from rnla.robust.thresholds import split
 
 __all__ = ["WholeState", "array_of", "leading", "none", "observed_norm", "relative", "sweep", "without_large"]
@@ -57,7 +58,7 @@ def array_of(problem: Problem) -> Any:
             f"this method reads all of D in every iteration, from an array in memory, and D is {reader.kind}; "
             "use method=rnla.RieCUR() or rnla.IRCUR(), which read rows and columns, or pass the array"
         )
-    array = cast(array, reader.dtype if is_numpy(reader.xp) else getattr(reader.xp, reader.dtype.name))
+    array = reader.whole()
     if problem.mask is not None:
         array = reader.xp.where(problem.mask, array, reader.xp.zeros_like(array))
     if not all_finite(array):
@@ -66,7 +67,15 @@ def array_of(problem: Problem) -> Any:
             "for missing entries pass mask=, True where D is observed"
         )  # fmt: skip
         raise NonFiniteError(f"entry ({int(bad[0])}, {int(bad[1])}) of D is NaN or infinite; {hint}")
+    reader.learn(largest_of(array))
     return array
+
+
+def largest_of(array: Any) -> float:
+    """Return the largest modulus, of panels of rows so that no copy is as large as D."""
+    m = int(array.shape[0])
+    step = max(1, (1 << 20) // max(int(array.shape[1]), 1))
+    return max((max_abs(array[i : min(i + step, m), :]) for i in range(0, m, step)), default=0.0)
 
 
 def observed_norm(array: Any) -> float:
@@ -77,8 +86,10 @@ def observed_norm(array: Any) -> float:
 
 
 def relative(rest: float, factors: Factors, whole: float) -> float:
-    """Return a residual relative to L, or to D while there is no L."""
+    """Return a residual relative to L, or to D while there is no L; inf where squares of L vanish beside outliers."""
     norm = math.hypot(*host_values(factors.s)) if int(factors.s.shape[0]) else 0.0
+    if norm > 0 and not resolved(norm, 1.0, np.dtype("f4" if eps_of(factors.s.dtype) > 1e-10 else "f8")):
+        return math.inf
     norm = norm if norm > 0 else whole
     return rest / norm if norm > 0 else 0.0
 
