@@ -122,7 +122,7 @@ _HOME = {
     "single_pass_eigh": "streaming",
     "single_pass_svd": "streaming",
     "spectrum": "factorization.spectrum",
-    "sqrtm_update": "matfun",
+    "sqrtm_update": "matfun.sqrtm_update",
     "stream": "streaming",
     "svd": "factorization.svd",
     "svd_by_row_extraction": "factorization.row_extraction",
