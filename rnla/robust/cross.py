@@ -79,7 +79,7 @@ class RieCUR:
     Parameters
     ----------
     samples : float
-        The cross has samples * rank * log(n) rows and columns.
+        The cross has samples * max(rank, 3) * log(n) rows and columns.
     decay : float
         What the threshold is multiplied with in each iteration: 0.5 up to 15 percent of outliers, 0.7 up to 30,
         0.8 up to 50, 0.9 beyond.

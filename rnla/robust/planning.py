@@ -22,7 +22,7 @@ from rnla.robust.reading import Reader
 from rnla.robust.sampling import HELD, sample_size
 from rnla.robust.thresholds import Threshold, as_threshold
 
-__all__ = ["ROBUST_METHODS", "Asked", "plan", "read_asked", "slower"]
+__all__ = ["ROBUST_METHODS", "Asked", "at_rank", "plan", "read_asked", "slower"]
 
 ROBUST_METHODS: dict[str, type[Any]] = {
     "riecur": RieCUR,
@@ -33,6 +33,7 @@ ROBUST_METHODS: dict[str, type[Any]] = {
 }
 """The methods by name."""
 
+_GIVEN = "sampling= was given"
 _SLOWER = (0.85, 0.95)
 _PACES = ((0.15, 0.5), (0.3, 0.7), (0.5, 0.8), (1.0, 0.9))  # outliers up to a share, and the decay for them
 _RATES = {"cross": 4e8, "whole": 4e8, "svd": 3e9}  # entries, entries, and flops a second on one core
@@ -139,7 +140,7 @@ def _choice(
     if reader.dense is None:
         return RieCUR(decay=decay), (f"D is {reader.kind}: only rows and columns of it are read", pace)
     if sampling is not None:
-        return RieCUR(decay=decay), ("sampling= was given", pace)
+        return RieCUR(decay=decay), (_GIVEN, pace)
     if not is_numpy(reader.xp):
         return AccAltProj(decay=decay), ("D is an array of another library, which is multiplied whole", pace)
     if share is not None and share >= 0.6:
@@ -152,6 +153,22 @@ def _choice(
             f"a cross of {sizes[0]} rows and {sizes[1]} columns is less than half of D", pace,
         )  # fmt: skip
     return AccAltProj(decay=decay), ("a cross would be half of D or more, so all of it is read", pace)
+
+
+def at_rank(reader: Reader, asked: Asked, rank: int) -> Asked:
+    """Return a request whose rank has been estimated: a method that was left to the library is chosen for that rank.
+
+    Raises
+    ------
+    InputError
+        The method that was asked for cannot find this rank.
+    """
+    method, reasons = asked.method, asked.reasons
+    if asked.chosen and _GIVEN not in reasons:
+        part, reasons = _choice(reader, rank, method.threshold, asked.mask, None)
+        method = _with(part, None, method.threshold)
+    _check_fit(reader, rank, method, asked.mask)
+    return dataclasses.replace(asked, rank=rank, method=method, reasons=reasons)
 
 
 def slower(asked: Asked, reader: Reader) -> list[Any]:

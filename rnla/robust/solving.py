@@ -32,7 +32,7 @@ from rnla.results import ErrorEstimate, Report, Status
 from rnla.results.robust_result import HeldOut, RobustPCAResult
 from rnla.rng import Key, as_key
 from rnla.robust.certificate import certify, error_of, tightened
-from rnla.robust.planning import Asked, plan_of, read_asked, require_memory, slower
+from rnla.robust.planning import Asked, at_rank, plan_of, read_asked, require_memory, slower
 from rnla.robust.protocols import Outcome, Problem, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.rank import rank_of_low_part
@@ -75,7 +75,7 @@ def robust_pca(
     tol : float, optional
         What stays of D - L - S where the method looks, relative to L; by default 1e-7, 1e-4 in single precision.
     sampling : float or {"uniform", "leverage"}, optional
-        Rows and columns of a cross, in units of rank * log(n), or how they are drawn.
+        Rows and columns of a cross, in units of max(rank, 3) * log(n), or how they are drawn.
     threshold : {"entries", "columns"} or Threshold, optional
         What counts as an outlier: entries, or whole columns; with `Threshold`, also where it starts and ends.
     mask : array of bool, shape (m, n), optional
@@ -110,8 +110,8 @@ def robust_pca(
 
     Notes
     -----
-    Cost: for the methods of a cross, samples * rank * log(n) rows and as many columns are read in each iteration, of
-    which there are about log(tol) / log(decay); memory of about three times the cross.  `plan` tells it.
+    Cost: for the methods of a cross, samples * max(rank, 3) * log(n) rows and as many columns are read in each
+    iteration, of which there are about log(tol) / log(decay); memory of about three times the cross.  `plan` tells it.
 
     Guarantee: exact recovery is known for incoherent L and outliers spread evenly over rows and columns.  Whether this
     is such a matrix is not known beforehand: the certificate is read on rows and columns that were set aside before.
@@ -154,12 +154,16 @@ def robust_pca(
 def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started: float) -> tuple[RobustPCAResult, str]:
     """Return the answer and what the deadline said, if it passed."""
     notes: list[str] = []
-    rank, held = asked.rank, _set_aside(reader, key, 0, asked.method.reads_all)
+    again = asked.chosen and asked.rank is None  # the choice depends on the rank, which is estimated first
+    rank, held = asked.rank, _set_aside(reader, key, 0, asked.method.reads_all and not again)
     if rank is None and not isinstance(asked.method, PrincipalComponentPursuit):
         watch.stage = "estimating the rank"
-        kept = (held[0][:0], held[1][:0]) if asked.method.reads_all else held
+        kept = (held[0][:0], held[1][:0]) if asked.method.reads_all and not again else held
         rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), kept)
         notes.append(said)
+        asked = at_rank(reader, asked, rank)
+        require_memory(plan_of(reader, asked))
+        held = _set_aside(reader, key, 0, asked.method.reads_all)
     asked = dataclasses.replace(asked, rank=min(reader.shape) if rank is None else rank)
     tried = [asked.method, *slower(asked, reader)]
     for number, method in enumerate(tried):

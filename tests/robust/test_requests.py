@@ -276,3 +276,29 @@ def test_a_mask_does_not_travel_but_can_be_given_again(tmp_path: Any) -> None:
     result.save(tmp_path / "r.npz")
     again = rnla.load(tmp_path / "r.npz").outliers(D, mask=mask)
     assert np.array_equal(again.sparse().toarray(), result.S.sparse().toarray())
+
+
+def test_auto_chooses_for_the_rank_that_was_estimated() -> None:
+    """For a guess of 10 a cross is half of this matrix, for rank 2 it is not; for 25 of a larger one it is."""
+    d, low, _ = model(400, 400, 2, 0.1, seed=2)
+    assert isinstance(rnla.plan(d, problem="robust_pca").method, rnla.AccAltProj)
+    result = rnla.robust_pca(d, rng=0)
+    assert result.rank == 2
+    assert isinstance(result.report.plan.method, rnla.RieCUR)
+    assert result.held_out.never_sampled
+    assert error(result, low) <= 20e-7
+    d, low, _ = model(900, 900, 25, 0.05, seed=2)
+    assert isinstance(rnla.plan(d, problem="robust_pca").method, rnla.RieCUR)
+    result = rnla.robust_pca(d, rng=0)
+    assert result.rank == 25
+    assert isinstance(result.report.plan.method, rnla.AccAltProj)
+    asked = rnla.robust_pca(model(400, 400, 2, 0.1, seed=2)[0], sampling=3.0, rng=0)
+    assert isinstance(asked.report.plan.method, rnla.RieCUR)
+
+
+@pytest.mark.parametrize(("rank", "share"), [(1, 0.5), (2, 0.45)])
+def test_small_ranks_have_a_cross_that_is_wide_enough(rank: int, share: float) -> None:
+    """As wide as for rank 3: on a cross of rank 1, half of the draws fail at these shares."""
+    for seed in range(4):
+        d, low, _ = model(300, 300, rank, share, seed=seed)
+        assert error(rnla.robust_pca(d, rank, method=rnla.RieCUR(decay=0.8), rng=seed), low) <= 1e-6
