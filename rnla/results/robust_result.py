@@ -29,7 +29,8 @@ class HeldOut:
     rows, columns : int
         How many were looked at.
     never_sampled : bool
-        Whether no iteration had read them as rows and columns; False for methods that read all of D.
+        Whether no iteration of the attempt that gave L had read them as rows and columns; False for methods that read
+        all of D.
     outliers, sampled_outliers : float
         Share of outliers among their entries, and among those of the cross that was sampled last.
     standard_error : float

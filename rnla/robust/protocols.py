@@ -23,6 +23,8 @@ TOO_MANY = 0.97
 _STILL = 30
 """Iterations over which the residual must fall."""
 _GROWN = 1e3
+_COMING_DOWN = 0.5
+"""Residual from which on the threshold is still above most of L, so that standing still is no sign."""
 _FIRST = 10  # iterations that may call nearly everything an outlier
 
 
@@ -143,7 +145,7 @@ def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int) -> Status 
         return Status.DIVERGED
     if len(trace) > 1 and last.residual <= tol:
         return Status.MET
-    if len(trace) > 2 * _STILL:
+    if len(trace) > 2 * _STILL and last.residual < _COMING_DOWN:
         recent = min(step.residual for step in trace[-_STILL:])
         if recent > 0.9 * min(step.residual for step in trace[:-_STILL]):
             return Status.DIVERGED

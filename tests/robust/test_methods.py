@@ -180,6 +180,17 @@ def test_auto_goes_on_more_slowly_where_the_first_decay_fails() -> None:
     assert error(result, low) <= 20 * TOL
 
 
+@pytest.mark.parametrize("cls", CROSS)
+def test_a_threshold_that_starts_high_and_falls_slowly_is_waited_for(cls: type) -> None:
+    """A hundred iterations pass before it reaches L: the residual stands at 1 meanwhile."""
+    _, low, _ = model(500, 400, 3, 0.0, seed=0)
+    rng = np.random.default_rng(1)
+    d = low + np.where(rng.random(low.shape) < 0.1, 1e3 * rng.standard_normal(low.shape), 0.0)
+    result = rnla.robust_pca(d, 3, method=cls(decay=0.95), rng=0)
+    assert (result.trace[:60, 0] > 0.9).all()
+    assert error(result, low) <= 20 * TOL
+
+
 def test_a_fixed_cross_and_leverage_sampling_work_too() -> None:
     d, low, _ = model(500, 400, 3, 0.1, seed=9)
     for part in (RieCUR(resample=False, samples=6.0), IRCUR(resample=False, samples=6.0), RieCUR(sampling="leverage")):
