@@ -93,8 +93,17 @@ def half_solved(root: Root, panel: Any, exact: bool) -> Half:
     mu = float(np.linalg.eigvalsh(gram)[-1])
     stretch = 1.0
     if not (isinstance(root, DiagonalRoot) and exact):
-        stretch += root.upper / root.lower if root.lower > 0 and root.upper < math.inf else 1 / math.sqrt(eps)
+        stretch += _condition(root, half)
     return Half(half, gram, mu, 100 * eps * stretch)
+
+
+def _condition(root: Root, half: Any) -> float:
+    """Return the condition number of a root, where it is not known estimated by one more solve, and doubled."""
+    if root.lower > 0 and root.upper < math.inf:
+        return root.upper / root.lower
+    if isinstance(root, DiagonalRoot):
+        return 1 / math.sqrt(eps_of(root.dtype))
+    return 2 * root.magnitude * frobenius(root.shifted_solve(0.0, half)) / max(frobenius(half), np.finfo(float).tiny)
 
 
 def _level(root: Root) -> float:
@@ -191,8 +200,14 @@ def change_of_inverse(
     mu = float(weights[0]) ** 2 if sign > 0 else 0.0
     size = frobenius(scaled_columns(whole, s / (1 + sign * s * s)))
     doubt = frobenius(wrong) + _ROUNDING * eps_of(root.dtype) * float(s[0])
+    doubt_too = frobenius(scaled_columns(wrong_too, weights))
     moved = narrow.dropped + narrow.moved  # of the change of the inverse, as what is left out of D is not
-    moved += 2 * frobenius(scaled_columns(wrong_too, weights)) * math.sqrt(narrow.norm)
+    if not isinstance(root, DiagonalRoot):  # residuals are rounded too, and H^{-1} in all that follows
+        condition = _condition(root, whole)
+        own = _ROUNDING * eps_of(root.dtype) * condition
+        doubt, doubt_too = doubt + own * float(s[0]), doubt_too + own * math.sqrt(narrow.norm)
+        moved += 2 * own * condition / root.magnitude * math.sqrt(narrow.norm)
+    moved += 2 * doubt_too * math.sqrt(narrow.norm)
     return dataclasses.replace(
         narrow, inverse=True, moved=moved, moved_root=2 * doubt * size / math.sqrt(least), moved_share=2 * turned * size
     ), mu
