@@ -9,7 +9,16 @@ import numpy as np
 
 from rnla.errors import DTypeError, InputError
 
-__all__ = ["check_choice", "check_norm", "check_number", "check_positive", "check_rank", "check_tol", "check_whole"]
+__all__ = [
+    "check_choice",
+    "check_norm",
+    "check_number",
+    "check_positive",
+    "check_rank",
+    "check_shift",
+    "check_tol",
+    "check_whole",
+]
 
 
 def check_whole(name: str, value: Any, least: int = 0) -> int:
@@ -83,3 +92,11 @@ def check_positive(name: str, value: Any) -> float:
     if not 0 < number < math.inf:
         raise InputError(f"{name}={number} must be positive and finite")
     return number
+
+
+def check_shift(s: Any) -> float:
+    """Return the shift of a solve as float; refuse what is negative or not finite."""
+    shift = check_number("s", s)
+    if not 0 <= shift < math.inf:
+        raise InputError(f"s={s} must be a finite number that is not negative: the root plus s I is solved with")
+    return shift

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from rnla.matfun.anchor import FAILURE
+
 __all__ = ["Asked", "Drift"]
 
 
@@ -67,6 +69,10 @@ class Drift:
             return self.total / self.lower if self.lower > 0 else (math.inf if self.total else 0.0)
         share = self.total * self.inverse
         return share / (1 - share) if share < 1 else math.inf
+
+    def chance(self, power: float) -> float:
+        """Return the probability that what `relative` says fails; the bound on the inverse takes two measurements."""
+        return self.failure + (0.0 if power > 0 else 2 * FAILURE)
 
     def scaled(self, factor: float) -> Drift:
         """Return what is known of factor B."""

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 from rnla.error.krylov_norm import krylov_norm
 from rnla.matfun.anchor import FAILURE, probed
-from rnla.operators.implicit import Implicit
-from rnla.operators.ledger import Ledger
+from rnla.matfun.norms import hermitian_like
 from rnla.rng import Key
 
 __all__ = ["inverse_bound"]
 
 _RATIO = 1.5
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Solves:
-    """Solves as an operator, with the size, dtype, library and device of a root."""
-
-    solve: Callable[[Any], Any]
-    root: Any
-
-    @property
-    def shape(self) -> Any:
-        return self.root.shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.root.dtype
-
-    @property
-    def xp(self) -> Any:
-        return self.root.xp
-
-    @property
-    def device(self) -> Any:
-        return self.root.device
-
-    def matmat(self, x: Any) -> Any:
-        """Return the inverse times X."""
-        return self.solve(x)
 
 
 def inverse_bound(
@@ -70,7 +40,7 @@ def inverse_bound(
     shift : float
     key : Key
     """
-    op = Ledger(Implicit(_Solves(solve, root), root.dtype, root.xp, root.device).hermitian())
+    op = hermitian_like(root, solve)
     _, upper, _ = krylov_norm(op, key, failure=FAILURE, ratio=_RATIO)
     norm = upper * 2.0**op.exponent
     wrong = probed(lambda x: back(solve(x)) - x, like, key.child("solved")) + missed * norm

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from rnla._xp.linalg import host_values
@@ -20,7 +22,7 @@ from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.rng import Key
 
-__all__ = ["NormBounds", "norm_bounds"]
+__all__ = ["NormBounds", "hermitian_like", "norm_bounds"]
 
 _FAILURE = 1e-10
 _RATIO = 1.5
@@ -45,33 +47,10 @@ class NormBounds:
     products: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Changed:
-    """B as an operator."""
-
-    root: Root
-    panel: Any
-    sign: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.root.shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.root.dtype
-
-    @property
-    def xp(self) -> Any:
-        return self.root.xp
-
-    @property
-    def device(self) -> Any:
-        return self.root.device
-
-    def matmat(self, x: Any) -> Any:
-        """Return B X."""
-        return self.root.matmat(self.root.matmat(x)) + self.sign * times(self.panel, inner(self.panel, x))
+def hermitian_like(root: Any, product: Callable[[Any], Any]) -> Ledger:
+    """Return the ledger over a Hermitian matrix that is known by its product, in the shape and library of a root."""
+    kept = SimpleNamespace(shape=root.shape, dtype=root.dtype, xp=root.xp, device=root.device, matmat=product)
+    return Ledger(Implicit(kept, root.dtype, root.xp, root.device).hermitian())
 
 
 def norm_bounds(root: Root, panel: Any, sign: int, change: float, key: Key) -> NormBounds:
@@ -94,7 +73,7 @@ def norm_bounds(root: Root, panel: Any, sign: int, change: float, key: Key) -> N
         diagonal = host_values(root.h) ** 2 + sign * host_values(xp.sum(modulus * modulus, axis=1))
         lower = max(0.0, float(diagonal.max(initial=0.0)), max(root.upper**2, change) if sign > 0 else 0.0)
         return NormBounds(lower, root.upper**2 + max(sign, 0) * change, 0.0, 0)
-    op = Ledger(Implicit(_Changed(root, panel, sign), root.dtype, root.xp, root.device).hermitian())
+    op = hermitian_like(root, lambda x: root.matmat(root.matmat(x)) + sign * times(panel, inner(panel, x)))
     lower, upper, exact = krylov_norm(op, key.child("norm"), failure=_FAILURE, ratio=_RATIO)
     scale = 2.0**op.exponent
     lower, upper = lower * scale, upper * scale

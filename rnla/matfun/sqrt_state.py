@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla.checks import check_choice, check_positive
+from rnla.checks import check_choice, check_positive, check_shift
 from rnla.config import fixed_settings
 from rnla.errors import DTypeError, IntegrityError, ToleranceNotMet
 from rnla.iterate import watching
@@ -263,8 +263,8 @@ class SqrtState:
         absolute = drift.total if forth else relative * norm
         return ErrorEstimate(
             value=relative, absolute=absolute, norm="spectral", kind="bounded", method="the sum over the changes",
-            upper=relative, failure_probability=drift.failure, standard_error=math.nan, floor=0.0, norm_of_A=norm,
-            residual=absolute, residual_upper=absolute, cut="sum", of="B" if forth else "B^-1",
+            upper=relative, failure_probability=drift.chance(self.power), standard_error=math.nan, floor=0.0,
+            norm_of_A=norm, residual=absolute, residual_upper=absolute, cut="sum", of="B" if forth else "B^-1",
         )  # fmt: skip
 
     @property
@@ -312,7 +312,7 @@ class SqrtState:
             Not negative.
         X : array, shape (n, k) or (n,)
         """
-        if s == 0:
+        if check_shift(s) == 0:
             return self.solve(X)
         anchor, root = self._core.anchor, self._core.root
         if self.power > 0:

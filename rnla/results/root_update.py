@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnla._xp.linalg import adjoint, host_values
-from rnla.checks import check_number, check_rank, check_tol
+from rnla.checks import check_rank, check_shift, check_tol
 from rnla.errors import InputError, ToleranceNotMet
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results.base import RESULTS, Result, listed
@@ -318,9 +318,7 @@ class RootUpdate(Result):
         """
         if not self.root.solves:
             raise InputError("the root of A can only be multiplied; give it shifted_solve(s, X) to solve with this one")
-        shift = check_number("s", s)
-        if not 0 <= shift < math.inf:
-            raise InputError(f"s={s} must be a finite number that is not negative: the root plus s I is solved with")
+        shift = check_shift(s)
         if shift == 0:
             importlib.import_module("rnla.matfun.driver").require_solvable(self.root)
         return self._by(lambda x: self.root.shifted_solve(shift, x), X)
