@@ -29,7 +29,7 @@ from typing import Any, ClassVar
 from rnla._xp.linalg import adjoint, cast, host_values, qr, svd
 from rnla.checks import check_positive
 from rnla.errors import InputError
-from rnla.robust.protocols import Factors, Problem, Step, told
+from rnla.robust.protocols import Factors, Problem, Step, reached, told
 from rnla.robust.skeletons import stacked_blocks
 from rnla.robust.thresholds import Threshold
 from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative, sweep, without_large
@@ -100,7 +100,7 @@ class AccAltProj:
         step = Step(relative(rest, old, whole), state.threshold, share, float(problem.reader.entries))
         told(step, len(state.trace) + 1)
         trace = (*state.trace, step)
-        if step.residual <= problem.tol or not math.isfinite(step.residual):
+        if reached(trace, problem.tol, problem.least) or not math.isfinite(step.residual):
             return dataclasses.replace(state, trace=trace)
         new, values = _projected(old, forward, backward)
         following = float(values[rank]) if len(values) > rank else 0.0

@@ -25,7 +25,7 @@ from rnla._xp.linalg import cast, frobenius, host_values
 from rnla._xp.namespace import namespace_of
 from rnla.checks import check_positive
 from rnla.errors import InputError
-from rnla.robust.protocols import Factors, Problem, Step, told
+from rnla.robust.protocols import Factors, Problem, Step, reached, told
 from rnla.robust.thresholds import Threshold, split
 from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative, without_large
 
@@ -106,7 +106,7 @@ class AlternatingProjections:
         step = Step(relative(rest, old, whole), state.threshold, share, float(problem.reader.entries))
         told(step, len(state.trace) + 1)
         trace, rank = (*state.trace, step), int(old.s.shape[0])
-        done = rank >= problem.rank and step.residual <= problem.tol
+        done = rank >= problem.rank and reached(trace, problem.tol, problem.least)
         if done or not math.isfinite(step.residual):
             return dataclasses.replace(state, trace=trace)
         found = leading(clean, rank + 1, problem.key.child("model", len(trace)))

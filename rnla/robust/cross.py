@@ -43,7 +43,7 @@ from rnla._xp.linalg import adjoint, cast, max_abs, zeros
 from rnla._xp.namespace import from_host, to_host
 from rnla.checks import check_choice, check_positive
 from rnla.errors import InputError
-from rnla.robust.protocols import Factors, Problem, Step, told
+from rnla.robust.protocols import Factors, Problem, Step, reached, told
 from rnla.robust.sampling import drawn, sample_size
 from rnla.robust.scaling import resolved
 from rnla.robust.skeletons import compressed, located, retracted, settled
@@ -220,7 +220,7 @@ def _next(part: Any, problem: Problem, state: CrossState, tangent: bool) -> Cros
     step = _step(tally, other, level, r, c, problem)  # S3
     told(step, len(state.trace) + 1)
     trace = (*state.trace, step)
-    if step.residual <= problem.tol or not math.isfinite(step.residual):
+    if reached(trace, problem.tol, problem.least) or not math.isfinite(step.residual):
         return CrossState(settled(old) if math.isfinite(step.residual) else old, level, trace, i, j)
     f, g = located(reader, c, r, i, j, problem.rank, old.Vh)  # S4
     new = retracted(f, g, old) if tangent else compressed(f, g)

@@ -53,6 +53,8 @@ class Asked:
     chosen : bool
         Whether the method was left to the library.
     reasons : tuple of str
+    tol_given : bool
+        Whether `tol` is the caller's; with noise (a least threshold) the default asks for no more than noise allows.
     """
 
     rank: int | None
@@ -62,6 +64,7 @@ class Asked:
     mask: Any
     chosen: bool
     reasons: tuple[str, ...]
+    tol_given: bool = True
 
     @property
     def limit(self) -> int:
@@ -111,7 +114,7 @@ def read_asked(
     _check_fit(reader, rank, method, observed)
     if rank is not None and method.name == "pcp":
         reasons = (*reasons, f"rank={rank} is not used: the pursuit finds its own")
-    return Asked(rank, accuracy, limit, method, observed, chosen, reasons)
+    return Asked(rank, accuracy, limit, method, observed, chosen, reasons, tol is not None)
 
 
 def _with(part: Any, sampling: Any, threshold: Threshold) -> Any:

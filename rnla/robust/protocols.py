@@ -14,7 +14,7 @@ from rnla.rng import Key
 from rnla.robust.reading import Reader
 from rnla.robust.thresholds import Threshold
 
-__all__ = ["Factors", "Outcome", "Problem", "RobustMethod", "Step", "told", "verdict"]
+__all__ = ["Factors", "Outcome", "Problem", "RobustMethod", "Step", "at_noise", "reached", "told", "verdict"]
 
 Array = np.ndarray[Any, Any]
 
@@ -23,6 +23,7 @@ TOO_MANY = 0.97
 _STILL = 30
 """Iterations over which the residual must fall."""
 _GROWN = 1e3
+_STANDS = 5  # iterations, twice, over which it stands still where it ends in noise
 _COMING_DOWN = 0.5
 """Residual from which on the threshold is still above most of L, so that standing still is no sign."""
 _FIRST = 10  # iterations that may call nearly everything an outlier
@@ -70,6 +71,8 @@ class Problem:
     mask : array of bool or None
     held_rows, held_columns : numpy.ndarray of int64
         Never to be sampled: the certificate is read there.
+    least : float
+        That the threshold falls to before anything is reached, where noise is expected; 0 where none is.
     """
 
     reader: Reader
@@ -80,6 +83,7 @@ class Problem:
     mask: Any
     held_rows: Array
     held_columns: Array
+    least: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,7 +135,29 @@ class RobustMethod(Protocol):
         ...
 
 
-def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int) -> Status | None:
+def reached(trace: tuple[Step, ...], tol: float, least: float = 0.0) -> bool:
+    """Whether the residual is at `tol`, and the threshold at its least, or as low as the method takes it.
+
+    With noise the residual may be small long before the threshold has left the last outliers behind.
+    """
+    if len(trace) < 2 or not trace[-1].residual <= tol:
+        return False
+    return _at_least(trace[-1], least) or trace[-1].threshold >= (1 - 1e-6) * trace[-2].threshold
+
+
+def at_noise(trace: tuple[Step, ...], least: float) -> bool:
+    """Whether the residual stands still with the threshold at its least: what is left of D - L - S is noise."""
+    last = trace[-2 * _STANDS :]
+    if least == 0 or len(last) < 2 * _STANDS or not all(_at_least(step, least) for step in last):
+        return False
+    return min(step.residual for step in last[_STANDS:]) > 0.95 * min(step.residual for step in last[:_STANDS])
+
+
+def _at_least(step: Step, least: float) -> bool:
+    return least == 0 or step.threshold <= least * (1 + 1e-9)
+
+
+def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int, least: float = 0.0) -> Status | None:
     """Return how an iteration ended; None while it goes on.
 
     The first step has no model yet, so it never ends the work.
@@ -143,8 +169,10 @@ def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int) -> Status 
         return Status.DIVERGED
     if len(trace) > _FIRST and min(step.outliers for step in trace[-_FIRST:]) > TOO_MANY:
         return Status.DIVERGED
-    if len(trace) > 1 and last.residual <= tol:
+    if reached(trace, tol, least):
         return Status.MET
+    if at_noise(trace, least):
+        return Status.DIVERGED
     if len(trace) > 2 * _STILL and last.residual < _COMING_DOWN:
         recent = min(step.residual for step in trace[-_STILL:])
         if recent > 0.9 * min(step.residual for step in trace[:-_STILL]):

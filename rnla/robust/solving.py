@@ -33,12 +33,13 @@ from rnla.results.robust_result import HeldOut, RobustPCAResult
 from rnla.rng import Key, as_key
 from rnla.robust.certificate import certify, error_of, tightened
 from rnla.robust.planning import Asked, at_rank, plan_of, read_asked, require_memory, slower
-from rnla.robust.protocols import Outcome, Problem, verdict
+from rnla.robust.protocols import Outcome, Problem, at_noise, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.rank import rank_of_low_part
 from rnla.robust.reading import Reader
 from rnla.robust.sampling import held_out
 from rnla.robust.scaling import OtherScaleError, scaled_back, scaled_method, unscaled
+from rnla.robust.skeletons import settled
 from rnla.working import FAMILIES, kernels_in_use, working
 
 __all__ = ["robust_pca"]
@@ -73,7 +74,9 @@ def robust_pca(
         `RieCUR` and `IRCUR` read a few rows and columns in each iteration; `AccAltProj`,
         `AlternatingProjections` and `PrincipalComponentPursuit` read all of an array in memory.
     tol : float, optional
-        What stays of D - L - S where the method looks, relative to L; by default 1e-7, 1e-4 in single precision.
+        What stays of D - L - S where the method looks, relative to L; by default 1e-7, 1e-4 in single precision, and
+        with a least threshold (`Threshold`) as small as the noise allows: the residual has to stand still there, and a
+        note says where.  A `tol` of your own below the noise is missed.  Nothing is reached above the least threshold.
     sampling : float or {"uniform", "leverage"}, optional
         Rows and columns of a cross, in units of max(rank, 3) * log(n), or how they are drawn.
     threshold : {"entries", "columns"} or Threshold, optional
@@ -173,15 +176,28 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
         asked = dataclasses.replace(asked, method=method)
         assert asked.rank is not None
         problem = Problem(
-            reader, asked.rank, asked.tol, asked.limit, key.child("iterations", number), asked.mask, *held
+            reader,
+            asked.rank,
+            asked.tol,
+            asked.limit,
+            key.child("iterations", number),
+            asked.mask,
+            *held,
+            _least(method),
         )
         deadline = watch.deadline
         outcome, message = _iterated(method, problem)
+        judge = asked
+        noise = at_noise(outcome.trace, _least(scaled_method(method, reader.exponent)))
+        if noise and outcome.status is Status.DIVERGED:
+            outcome, judge, said = _in_noise(outcome, asked)
+            notes.append(said)
         watch.deadline, watch.stage = None, "reading what was set aside"
-        found, status, level = _certified(reader, outcome, asked, held)
+        found, status, level = _certified(reader, outcome, judge, held)
         outcome = dataclasses.replace(outcome, threshold=level)
         watch.deadline = deadline
-        if status.ok or message or number + 1 == len(tried):
+        noise = noise and found is not None and found.accepted  # then going more slowly changes nothing
+        if status.ok or message or noise or number + 1 == len(tried):
             break
         notes.append(f"{method.summary}: {status.name.lower()}; tried again")
     return _built(D, reader, asked, key, outcome, found, status, tuple(notes), started), message
@@ -203,18 +219,38 @@ def _iterated(method: Any, problem: Problem) -> tuple[Outcome, str]:
         state = method.start(problem)
     except OtherScaleError:  # what was read tells another scale: begin again in it
         method = scaled_method(method, problem.reader.exponent)
+        problem = dataclasses.replace(problem, least=_least(method))
         state = method.start(problem)
     try:
         state = loop(
             state,
             lambda before: method.advance(problem, before),
-            lambda after: verdict(after.trace, problem.tol, problem.max_iterations) is not None,
+            lambda after: verdict(after.trace, problem.tol, problem.max_iterations, problem.least) is not None,
         )
     except DeadlineReached as error:
         message, state = str(error), error.result
-    status = verdict(state.trace, problem.tol, problem.max_iterations)
+    status = verdict(state.trace, problem.tol, problem.max_iterations, problem.least)
     status = Status.DEADLINE if message or status is None else status
     return Outcome(state.factors, state.threshold, state.trace, status, state.rows, state.columns), message
+
+
+def _least(method: Any) -> float:
+    """Return the threshold that noise is expected under; the pursuit takes its levels from itself."""
+    return 0.0 if isinstance(method, PrincipalComponentPursuit) else float(method.threshold.least)
+
+
+def _in_noise(outcome: Outcome, asked: Asked) -> tuple[Outcome, Asked, str]:
+    """Return an iteration that ended in noise: that is what was asked for, unless the caller gave a smaller `tol`."""
+    last = outcome.trace[-1]
+    said = f"the residual stands at {last.residual:.2e} with the threshold at its least: what is left is noise"
+    if asked.tol_given:
+        return outcome, asked, f"{said}; ask for tol={1.1 * last.residual:.1e} or more, or leave tol out"
+    factors = settled(outcome.factors)
+    return (
+        dataclasses.replace(outcome, status=Status.MET, factors=factors),
+        dataclasses.replace(asked, tol=max(asked.tol, last.residual)),
+        f"{said}, and no tol was given",
+    )
 
 
 def _certified(
@@ -294,9 +330,10 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
             raise DeadlineReached(f"{message}; .result holds what {result.iterations} iterations reached", result)
         if not result.status.ok:
             held = "" if result.held_out is None else f"; held out: {result.held_out}"
+            noted = "".join(f"; {note}" for note in result.report.notes if "noise" in note)
             raise ToleranceNotMet(
                 f"tol={asked.tol:.1e} was not met: residual {last[0]:.2e} after {result.iterations} iterations, "
-                f"{last[2]:.1%} of outliers; {result.status.value}{held}; the answer is in .result, and "
+                f"{last[2]:.1%} of outliers; {result.status.value}{noted}{held}; the answer is in .result, and "
                 "on_failure='return' gives it back instead",
                 result,
             )

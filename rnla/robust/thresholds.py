@@ -37,7 +37,7 @@ class Threshold:
     start : float, optional
         The first threshold, in the scale of D; by default the largest modulus that is read first.
     least : float
-        The threshold never falls below this: about three standard deviations of the noise, for noisy data.
+        The threshold falls to this and never below: three to five standard deviations of the noise, for noisy data.
     outliers : float, optional
         Share of the entries that is expected to be corrupted; only the plan reads it.
 
