@@ -34,6 +34,7 @@ from rnla.rng import Key
 __all__ = ["GalerkinState", "continued", "correction_of", "ProjectedRoot", "galerkin", "projected_root"]
 
 _BLOCK = 8  # directions added at most in a step
+_TINY = 1e-250  # residuals that nothing is divided by
 _STEPS = 100
 _PATIENCE = 6
 _ROUNDING = 8
@@ -181,7 +182,7 @@ def _looked_at(
         sizes = np.sqrt(np.maximum(squares[::-1], 0.0))
         residual = float(sizes[0])
         count = max(1, min(_BLOCK, int(np.count_nonzero(sizes > target / 4))))
-        directions = (root.Y @ mix[:, ::-1][:, :count]) / np.maximum(sizes[:count], np.finfo(float).tiny)
+        directions = (root.Y @ mix[:, ::-1][:, :count]) / np.where(sizes[:count] > _TINY, sizes[:count], 1.0)
     if before is None or s is None:
         return GalerkinState(projection, wide, root, (residual,), (), directions, 0, solved)
     return GalerkinState(
