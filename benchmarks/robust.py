@@ -18,6 +18,8 @@ scaling   RieCUR and IRCUR, 2000 to 64000, on factors and outliers that are made
 large     50000 x 50000 on demand, 20 GB were it dense, by a process of its own: seconds and peak memory.
 pieces    n = 2000 and 8000, where the time of RieCUR goes: reading the cross, skeletons, retraction, certificate, the
           rest; beside the floor, the bytes of the cross over the bandwidth.
+kernels   n = 2000, the compiled kernels beside their plain twins: rows of a cross, its columns, and all of the matrix
+          with its two products.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from benchmarks import machine, timing
 from examples.robust.model import OnDemand, drawn, factors
 
 Array = np.ndarray[Any, Any]
-QUESTIONS = ("recovery", "speed", "pursuit", "scaling", "large", "pieces")
+QUESTIONS = ("recovery", "speed", "pursuit", "scaling", "large", "pieces", "kernels")
 RANK = 5
 GOOD = 1e-6
 
@@ -271,6 +273,35 @@ def pieces(rounds: int, small: bool, threads: int) -> list[dict[str, Any]]:
     return rows
 
 
+def kernels(rounds: int, small: bool, threads: int) -> dict[str, Any]:
+    """Return times of the kernels over those of their plain twins."""
+    from rnla._kernels import compiled
+    from rnla._kernels.thresholding import cleaned, cleaned_products
+
+    n = 300 if small else 2000
+    truth, D = drawn(n, RANK, 0.3)
+    left, right = truth.A, np.ascontiguousarray(truth.B.T)
+    chosen = np.sort(np.random.default_rng(1).permutation(n)[: n // 17])
+    tasks: dict[str, Callable[[], Any]] = {
+        "rows": lambda: cleaned(D, chosen, None, left[chosen], right, 1.0, threads),
+        "columns": lambda: cleaned(D, None, chosen, left, right[:, chosen], 1.0, threads),
+        "all, with products": lambda: cleaned_products(D, left, right, 1.0, left, truth.B, None, threads),
+    }
+
+    def under(setting: str, task: Callable[[], Any]) -> Callable[[], Any]:
+        def call() -> Any:
+            with compiled.using(setting, ["thresholding"], np.dtype(float)):
+                return task()
+
+        return call
+
+    ways = ("compiled", "plain") if importlib.util.find_spec("numba") else ("plain",)
+    found = {
+        what: timing.interleave({way: under(way, task) for way in ways}, rounds) for what, task in tasks.items()
+    }  # fmt: skip
+    return {what: {way: each.median(way) for way in ways} for what, each in found.items()}
+
+
 def _told(question: str, found: Any) -> list[str]:
     """Return what was found, for a person."""
     if question == "recovery":
@@ -302,6 +333,11 @@ def _told(question: str, found: Any) -> list[str]:
             f"which {found['before'] / 1e9:.2f} before), error {found['error']:.1e}, {found['iterations']} iterations"
         )
         return [f"{text}, {found['entries']:.2g} entries read, {found['held out']}"]
+    if question == "kernels":
+        return [
+            f"  {what}: " + ", ".join(f"{way} {1e3 * seconds:.2f} ms" for way, seconds in row.items())
+            for what, row in found.items()
+        ]
     lines = []
     for row in found:
         parts = ", ".join(f"{name} {value:.1f}" for name, value in row["milliseconds"].items())
@@ -327,10 +363,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "scaling": lambda: scaling(given.rounds, small),
         "large": lambda: large(small),
         "pieces": lambda: pieces(given.rounds, small, given.threads),
+        "kernels": lambda: kernels(given.rounds, small, given.threads),
     }
-    kernels = "compiled" if importlib.util.find_spec("numba") else "plain"
+    setting = "compiled" if importlib.util.find_spec("numba") else "plain"
     held = machine.held_threads(None if given.threads >= machine.cpus() else given.threads)
-    with held, rnla.config_context(kernels=kernels):
+    with held, rnla.config_context(kernels=setting):
         machine.raise_priority()
         for question in given.question or QUESTIONS:
             results[question] = asked[question]()
