@@ -6,7 +6,8 @@ for all of A, or for chosen rows and columns of it, without a copy of these.  B 
 method of robust PCA factorizes next.  The numbers that decide when to stop come along.
 
 Work is cut in ranges of rows that depend on the sizes alone, and the tallies are added in their order.  Kernels serve
-real arrays in their own dtype with contiguous rows; complex arrays, masks and other layouts ride the plain twin.
+real arrays in their own dtype with contiguous rows, or columns (of the transpose); complex arrays, masks and other
+layouts ride the plain twin.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ def cleaned(
     threshold : float
     threads : int
     """
+    if _turned(a):  # the same of the transposed, which lies in rows
+        out, tally = cleaned(a.T, columns, rows, right.T, left.T, threshold, threads)
+        return out.T, tally
     k = a.shape[0] if rows is None else len(rows)
     n = a.shape[1] if columns is None else len(columns)
     out = np.empty((k, n), dtype=a.dtype)
@@ -105,6 +109,9 @@ def cleaned_products(
         Entries where it is False are not looked at: B has the model there.
     threads : int
     """
+    if mask is None and _turned(a):
+        backward, forward, tally = cleaned_products(a.T, right.T, left.T, threshold, v, u, None, threads)
+        return forward, backward, tally
     m, n = a.shape
     kernels = _kernels(a) if mask is None else None
     left, right = np.ascontiguousarray(left, dtype=a.dtype), np.ascontiguousarray(right, dtype=a.dtype)
@@ -178,6 +185,11 @@ def _compiled(
 
 def _index(where: Array) -> Array:
     return np.ascontiguousarray(where, dtype=np.int64)
+
+
+def _turned(a: Array) -> bool:
+    """Whether a real array lies in columns, so that the kernels can read its transpose, and they may be used."""
+    return a.shape[0] > 1 and a.shape[1] > 1 and a.strides[1] != a.itemsize and _kernels(a.T) is not None
 
 
 def _kernels(a: Array) -> Any | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnla._kernels import compiled
+from rnla._kernels import compiled, thresholding
 from rnla._kernels.thresholding import Tally, cleaned, cleaned_products
 
 SHAPES = ((1, 1, 1), (3, 5, 2), (100, 37, 8), (7, 300, 1), (0, 4, 3), (4, 0, 3), (33, 1025, 5), (5, 4, 0))
@@ -125,3 +125,25 @@ def test_the_numbers_do_not_depend_on_threads() -> None:
             three, four = (cleaned_products(a, left, right, 1.0, left, right.T, None, t) for t in (1, 3))
             assert np.array_equal(three[0], four[0])
             assert np.array_equal(three[1], four[1])
+
+
+def test_an_array_that_lies_in_columns_rides_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a copy of it, and to the last bit as its transpose does."""
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(1)
+    a, left, right = rng.standard_normal((400, 300)), rng.standard_normal((400, 3)), rng.standard_normal((3, 300))
+    lying, rows, columns = np.asfortranarray(a), rng.permutation(400)[:90], rng.permutation(300)[:70]
+    monkeypatch.setattr(thresholding, "_plain", None)
+    with compiled.using("compiled", ["thresholding"], np.dtype(float)):
+        for i, j in ((None, None), (rows, None), (None, columns), (rows, columns)):
+            ii, jj = slice(None) if i is None else i, slice(None) if j is None else j
+            found, tally = cleaned(lying, i, j, left[ii], right[:, jj], 1.5, 2)
+            other, same = cleaned(lying.T, j, i, right[:, jj].T, left[ii].T, 1.5, 2)
+            assert np.array_equal(found, other.T)
+            assert tally == same
+            expected, _ = cleaned(a, i, j, left[ii], right[:, jj], 1.5, 2)
+            assert np.allclose(found, expected, rtol=1e-12)
+        one = cleaned_products(lying, left, right, 1.5, left, right.T, None, 2)
+        two = cleaned_products(a, left, right, 1.5, left, right.T, None, 2)
+        assert all(np.allclose(x, y, rtol=1e-11) for x, y in zip(one[:2], two[:2], strict=True))
+        assert one[2].outliers == two[2].outliers
