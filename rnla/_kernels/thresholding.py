@@ -176,9 +176,9 @@ def _compiled(
     tally, work = np.zeros(4), np.empty(kernels.SLOTS * kernels.CHUNK, dtype=a.dtype)
     picked = rows if columns is None else _index(columns)
     kernels.replace(
-        a.dtype.type(0), a.ctypes.data, a.strides[0] // a.itemsize, len(rows), out.shape[1], rows.ctypes.data,
-        picked.ctypes.data, 1, 0 if columns is None else 1, left.ctypes.data, left.shape[1], right.ctypes.data,
-        a.dtype.type(threshold), out.ctypes.data, out.shape[1], work.ctypes.data, tally.ctypes.data,
+        a.dtype.type(0), a.itemsize, a.ctypes.data, a.strides[0] // a.itemsize, len(rows), out.shape[1],
+        rows.ctypes.data, picked.ctypes.data, 1, 0 if columns is None else 1, left.ctypes.data, left.shape[1],
+        right.ctypes.data, a.dtype.type(threshold), out.ctypes.data, out.shape[1], work.ctypes.data, tally.ctypes.data,
     )  # fmt: skip
     return tuple(tally.tolist())
 

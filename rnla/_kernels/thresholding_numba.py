@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from rnla._kernels.microkernel import VECTOR_BYTES, at
+from rnla._kernels.scatter_numba import fetch_line
 
 __all__ = ["CHUNK", "SLOTS", "VECTOR_BYTES", "replace", "warm"]
 
@@ -15,17 +16,19 @@ CHUNK = 256
 """Columns that are worked on at a time."""
 SLOTS = 6
 """Buffers of that length: the model, then what is taken from A, then four tallies for each lane."""
+_AHEAD = 4  # rows whose picked entries are asked for: columns of a cross a quarter faster
 
 
 @njit(nogil=True, cache=True)
 def replace(
-    like: Any, a: Any, lda: Any, k: Any, n: Any, rows: Any, columns: Any, picked_rows: Any, picked_columns: Any,
-    left: Any, r: Any, right: Any, threshold: Any, out: Any, ldo: Any, work: Any, tally: Any,
+    like: Any, size: Any, a: Any, lda: Any, k: Any, n: Any, rows: Any, columns: Any, picked_rows: Any,
+    picked_columns: Any, left: Any, r: Any, right: Any, threshold: Any, out: Any, ldo: Any, work: Any, tally: Any,
 ) -> None:  # fmt: skip
     """Set OUT (k, n) to A where abs(A - L) < threshold, else to L, with L = LEFT (k, r) RIGHT (r, n).
 
     Where `picked_rows` (`picked_columns`) is not 0, the rows (columns) of A are those with the given numbers.  TALLY
-    takes the sum of squares of what is clean, that of OUT, the number of outliers, the largest abs(A - L).
+    takes the sum of squares of what is clean, that of OUT, the number of outliers, the largest abs(A - L).  An entry
+    has `size` bytes.
     """
     model, taken = at(like, work, 0), at(like, work, CHUNK)
     clean, whole = at(like, work, 2 * CHUNK), at(like, work, 3 * CHUNK)
@@ -40,6 +43,10 @@ def replace(
             width = min(CHUNK, n - start)
             source, target = at(like, a, row * lda + start), at(like, out, i * ldo + start)
             if picked_columns != 0:
+                if i + _AHEAD < k:
+                    ahead = which[i + _AHEAD] if picked_rows != 0 else i + _AHEAD
+                    for j in range(width):
+                        fetch_line(a + (ahead * lda + where[start + j]) * size)
                 whole_row = at(like, a, row * lda)
                 for j in range(width):
                     taken[j] = whole_row[where[start + j]]
@@ -89,6 +96,6 @@ def warm(dtype: Any) -> None:
     here, work, tally = np.zeros(1, dtype).ctypes.data, np.empty(SLOTS * CHUNK, dtype), np.zeros(4)
     index = np.zeros(1, np.int64).ctypes.data
     replace(
-        dtype.type(0), here, 1, 1, 1, index, index, 0, 0, here, 1, here, dtype.type(1), here, 1,
+        dtype.type(0), dtype.itemsize, here, 1, 1, 1, index, index, 0, 0, here, 1, here, dtype.type(1), here, 1,
         work.ctypes.data, tally.ctypes.data,
     )  # fmt: skip
