@@ -118,6 +118,11 @@ def sweep(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) 
     threshold : float
     kind : str
     mask : array of bool or None
+
+    Notes
+    -----
+    For NumPy and single entries no array as large as D is made; in other libraries, and for whole columns, a few are
+    (L, what is an outlier, D without outliers).
     """
     xp, v = namespace_of(array), adjoint(factors.Vh)
     left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
