@@ -204,7 +204,7 @@ def change_of_inverse(
     moved = narrow.dropped + narrow.moved  # of the change of the inverse, as what is left out of D is not
     if not isinstance(root, DiagonalRoot):  # residuals are rounded too, and H^{-1} in all that follows
         condition = _condition(root, whole)
-        own = _ROUNDING * eps_of(root.dtype) * condition
+        own = 3 * eps_of(root.dtype) * condition
         doubt, doubt_too = doubt + own * float(s[0]), doubt_too + own * math.sqrt(narrow.norm)
         moved += 2 * own * condition / root.magnitude * math.sqrt(narrow.norm)
     moved += 2 * doubt_too * math.sqrt(narrow.norm)

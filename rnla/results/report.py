@@ -38,11 +38,11 @@ class Status(enum.Enum):
     )
     DIVERGED = (
         "the iteration diverged or stood still: too many outliers for this method, a wrong rank, or noise above tol; "
-        "try a slower decay, more samples, a larger tol, or a method that reads all of the matrix"
+        "give a slower decay, more samples, a larger tol, or a method that reads all of the matrix"
     )
     REFUSED = (
         "what was never looked at before contradicts the answer: it fits the sampled entries only; "
-        "try a slower decay, more samples, or another rank"
+        "give a slower decay, more samples, or another rank"
     )
 
     @property
