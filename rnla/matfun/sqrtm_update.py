@@ -76,7 +76,8 @@ def sqrtm_update(
     tol : float, optional
         Backward error allowed, relative to norm(B) (of an inverse root: of B^{-1}) in the spectral norm; by default
         1e-13, in single precision 1e-5, and where rounding allows 1e-8 (1e-3) of norm(D D^H), so that a change that is
-        small beside A is resolved too.
+        small beside A is resolved too.  Where none is given, rounding alone, which grows with the condition of B, may
+        take more, up to 1e-8 (1e-3), and a note tells of it; one that is given is missed aloud.
     max_rank : int, optional
         Largest rank of the correction.
     method : RootMethod, optional
