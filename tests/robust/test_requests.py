@@ -148,9 +148,10 @@ def test_empty_and_odd_shapes() -> None:
 @pytest.mark.parametrize("method", ["riecur", "ircur", "accaltproj", "altproj"])
 def test_hopeless_matrices_raise_with_what_was_reached(method: str) -> None:
     noise = np.random.default_rng(0).standard_normal((400, 400))
-    with pytest.raises(rnla.ToleranceNotMet, match="try") as caught:
+    with pytest.raises(rnla.ToleranceNotMet) as caught:
         rnla.robust_pca(noise, 3, method=method, rng=0)
     result = caught.value.result
+    assert result.status.value in str(caught.value)
     assert result.status in {rnla.Status.DIVERGED, rnla.Status.REFUSED, rnla.Status.ITERATIONS}
     assert result.rank == 3
     assert result.iterations > 1
