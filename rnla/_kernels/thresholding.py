@@ -13,6 +13,8 @@ layouts ride the plain twin.
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ import numpy as np
 from rnla._kernels import compiled
 from rnla._kernels.threads import even_ranges, run
 
-__all__ = ["Tally", "cleaned", "cleaned_products"]
+__all__ = ["Tally", "cleaned", "cleaned_cross", "cleaned_products"]
 
 Array = np.ndarray[Any, Any]
 
@@ -58,12 +60,18 @@ class Tally:
         table = np.asarray(parts, dtype=np.float64).reshape(-1, 4)
         clean, squares, outliers = table[:, :3].sum(axis=0) if len(table) else np.zeros(3)
         # A NaN is neither under the threshold nor beyond it; the sum of squares tells of it.
-        return cls(float(clean), float(squares), int(np.nan_to_num(outliers)), float(table[:, 3].max(initial=0.0)))
+        return cls(
+            float(clean),
+            float(squares),
+            0 if math.isnan(outliers) else int(outliers),
+            float(table[:, 3].max(initial=0.0)),
+        )
 
 
 def cleaned(
-    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float, threads: int
-) -> tuple[Array, Tally]:
+    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float, threads: int,
+    room: Array | None = None,
+) -> tuple[Array, Tally]:  # fmt: skip
     """Return B for chosen rows and columns of A, and the tally.
 
     Parameters
@@ -74,24 +82,69 @@ def cleaned(
     left, right : numpy.ndarray, shapes (number of rows, r) and (r, number of columns)
     threshold : float
     threads : int
+    room : numpy.ndarray, one-dimensional, optional
+        Where B is put: memory that is asked of the system anew costs as much as the work.
     """
+    return _worked([_job(a, rows, columns, left, right, threshold, room)], threads)[0]
+
+
+def cleaned_cross(
+    a: Array, rows: Array, columns: Array, left: Array, right: Array, threshold: float, threads: int,
+    rooms: Sequence[Array],
+) -> list[tuple[Array, Tally]]:  # fmt: skip
+    """Return what `cleaned` does for these rows, and for these columns, with their tasks side by side.
+
+    Parameters
+    ----------
+    a, rows, columns, threshold, threads
+        As for `cleaned`; neither rows nor columns are None.
+    left, right : numpy.ndarray, shapes (m, r) and (r, n)
+    rooms : of two numpy.ndarray, one-dimensional
+    """
+    jobs = [
+        _job(a, rows, None, np.take(left, rows, axis=0), right, threshold, rooms[0]),
+        _job(a, None, columns, left, np.take(right, columns, axis=1), threshold, rooms[1]),
+    ]
+    return _worked(jobs, threads)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """B, and what makes a range of its rows (of its columns, where A lies in columns)."""
+
+    out: Array
+    make: Callable[[slice], tuple[float, ...]]
+    parts: list[slice]
+
+
+def _job(
+    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float,
+    room: Array | None,
+) -> _Job:  # fmt: skip
     if _turned(a):  # the same of the transposed, which lies in rows
-        out, tally = cleaned(a.T, columns, rows, right.T, left.T, threshold, threads)
-        return out.T, tally
+        other = _job(a.T, columns, rows, right.T, left.T, threshold, room)
+        return dataclasses.replace(other, out=other.out.T)
     k = a.shape[0] if rows is None else len(rows)
     n = a.shape[1] if columns is None else len(columns)
-    out = np.empty((k, n), dtype=a.dtype)
+    out = np.empty((k, n), dtype=a.dtype) if room is None else room[: k * n].reshape(k, n)
     kernels = _kernels(a)
-    right = np.ascontiguousarray(right, dtype=a.dtype)
-    left = np.ascontiguousarray(left, dtype=a.dtype)
+    left, right = np.ascontiguousarray(left, dtype=a.dtype), np.ascontiguousarray(right, dtype=a.dtype)
+    if kernels is not None:
+        return _Job(
+            out, _replacing(kernels, a, rows, columns, left, right, threshold, out), even_ranges(k, _parts(k, n))
+        )
 
-    def task(part: slice) -> tuple[float, ...]:
-        if kernels is None:
-            return _plain(_taken(a, rows, columns, part), left[part], right, threshold, None, out[part])
-        which = _index(np.arange(part.start, part.stop) if rows is None else rows[part])
-        return _compiled(kernels, a, which, columns, left[part], right, threshold, out[part])
+    def plain(part: slice) -> tuple[float, ...]:
+        return _plain(_taken(a, rows, columns, part), left[part], right, threshold, None, out[part])
 
-    return out, Tally.of(run(task, even_ranges(k, _parts(k, n)), threads))
+    return _Job(out, plain, even_ranges(k, _parts(k, n)))
+
+
+def _worked(jobs: list[_Job], threads: int) -> list[tuple[Array, Tally]]:
+    """Return what the jobs make; the parts of all of them are handed out together."""
+    tasks = [(job, part) for job in jobs for part in job.parts]
+    found = iter(run(lambda task: task[0].make(task[1]), tasks, threads))
+    return [(job.out, Tally.of([next(found) for _ in job.parts])) for job in jobs]
 
 
 def cleaned_products(
@@ -120,15 +173,17 @@ def cleaned_products(
 
     def task(group: slice) -> tuple[Array, list[tuple[float, ...]]]:
         backward, tallies = np.zeros((u.shape[1], n), dtype=a.dtype), []
-        for piece in even_ranges(group.stop - group.start, _parts(group.stop - group.start, n)):
+        pieces = even_ranges(group.stop - group.start, _parts(group.stop - group.start, n))
+        room = np.empty((max((piece.stop - piece.start for piece in pieces), default=0), n), dtype=a.dtype)
+        replace = None if kernels is None else _replacing(kernels, a, None, None, left, right, threshold, room)
+        for piece in pieces:
             part = slice(group.start + piece.start, group.start + piece.stop)
-            block = np.empty((part.stop - part.start, n), dtype=a.dtype)
-            if kernels is None:
+            block = room[: part.stop - part.start]
+            if replace is None:
                 seen = None if mask is None else mask[part]
                 tallies.append(_plain(a[part], left[part], right, threshold, seen, block))
             else:
-                which = _index(np.arange(part.start, part.stop))
-                tallies.append(_compiled(kernels, a, which, None, left[part], right, threshold, block))
+                tallies.append(replace(part, 0))
             forward[part] = block @ v
             backward += u[part].conj().T @ block
         return backward, tallies
@@ -170,17 +225,35 @@ def _plain(
     return clean, squares, outliers, float(np.fmax.reduce(gap, axis=None, initial=0.0))
 
 
-def _compiled(
-    kernels: Any, a: Array, rows: Array, columns: Array | None, left: Array, right: Array, threshold: float, out: Array
-) -> tuple[float, ...]:
-    tally, work = np.zeros(4), np.empty(kernels.SLOTS * kernels.CHUNK, dtype=a.dtype)
-    picked = rows if columns is None else _index(columns)
-    kernels.replace(
-        a.dtype.type(0), a.itemsize, a.ctypes.data, a.strides[0] // a.itemsize, len(rows), out.shape[1],
-        rows.ctypes.data, picked.ctypes.data, 1, 0 if columns is None else 1, left.ctypes.data, left.shape[1],
-        right.ctypes.data, a.dtype.type(threshold), out.ctypes.data, out.shape[1], work.ctypes.data, tally.ctypes.data,
-    )  # fmt: skip
-    return tuple(tally.tolist())
+def _replacing(
+    kernels: Any, a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float,
+    out: Array,
+) -> Callable[..., tuple[float, ...]]:  # fmt: skip
+    """Return what works on a range of rows by the kernel, into the same rows of OUT, or those from `at` on.
+
+    Addresses are asked for once: NumPy takes as long to tell one as the kernel for a few hundred entries.
+    """
+    like, item = a.dtype.type(0), a.itemsize
+    which = _index(np.arange(a.shape[0]) if rows is None else rows)
+    picked = which if columns is None else _index(columns)
+    n, r = out.shape[1], left.shape[1]
+    source, lda = a.ctypes.data, a.strides[0] // item
+    wheres, others, lefts, rights = which.ctypes.data, picked.ctypes.data, left.ctypes.data, right.ctypes.data
+    outs, ldo, level = out.ctypes.data, n, a.dtype.type(threshold)
+    keep = (which, picked, left, right, out)  # alive as long as their addresses are used
+
+    def replace(part: slice, at: int | None = None) -> tuple[float, ...]:
+        assert keep
+        first = part.start
+        tally, work = np.zeros(4), np.empty(kernels.SLOTS * kernels.CHUNK, dtype=a.dtype)
+        kernels.replace(
+            like, item, source, lda, part.stop - first, n, wheres + 8 * first, others, 1,
+            0 if columns is None else 1, lefts + first * r * item, r, rights, level,
+            outs + (first if at is None else at) * ldo * item, ldo, work.ctypes.data, tally.ctypes.data,
+        )  # fmt: skip
+        return tuple(tally.tolist())
+
+    return replace
 
 
 def _index(where: Array) -> Array:

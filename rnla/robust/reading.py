@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.thresholding import Tally, cleaned
+from rnla._kernels.thresholding import Tally, cleaned, cleaned_cross
 from rnla._xp.linalg import cast, frobenius, max_abs
 from rnla._xp.namespace import all_finite, backend_name, from_host, is_array, is_numpy, module_name, to_host
 from rnla.config import get_config
@@ -77,6 +77,7 @@ class Reader:
             source = base.resident if isinstance(base, Dense) else _stored(base)
             if isinstance(source, np.ndarray) and source.dtype == self.dtype:
                 self.array = source
+        self._rooms = [np.empty(0, dtype=self.dtype) for _ in self.shape]
         self._read = [np.zeros(length, dtype=bool) for length in self.shape]  # ever
         self._seen = [np.zeros(length, dtype=bool) for length in self.shape]  # since `begin`
 
@@ -171,14 +172,15 @@ class Reader:
     def cross(
         self, i: Array, j: Array, left: Any, right: Any, threshold: float, kind: str
     ) -> tuple[Any, Tally, Any, Tally]:
-        """Return the rows I and the columns J of D less its outliers against LEFT RIGHT, each with its tally."""
-        row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
+        """Return the rows I and the columns J of D less its outliers against LEFT RIGHT, each with its tally.
+
+        The next call may put its own in the same memory.
+        """
         if self.array is not None and kind == "entries" and self.exponent == 0:
-            threads = get_config().threads
             self._count(i, 0)
             self._count(j, 1)
-            a, tally = cleaned(self.array, i, None, row_part, right, threshold, threads)
-            b, other = cleaned(self.array, None, j, left, column_part, threshold, threads)
+            rooms, threads = self._room(len(i), len(j)), get_config().threads
+            (a, tally), (b, other) = cleaned_cross(self.array, i, j, left, right, threshold, threads, rooms)
             self.learn(max(tally.largest, other.largest))
             if not np.isfinite(tally.squares + other.squares + tally.largest + other.largest):
                 for part, what in ((i, "row"), (j, "column")):
@@ -186,17 +188,26 @@ class Reader:
                     self._checked(read, read.shape, part, what)
                 raise NonFiniteError("squares of entries of D leave the range of its dtype; scale D down")
             return a, tally, b, other
+        row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
         rows, columns = self.rows(i), self.columns(j)
         if not self._scale_known:
             self.learn(max(max_abs(rows), max_abs(columns)))
         if kind == "entries" and is_numpy(self.xp):
-            a, tally = cleaned(rows, None, None, row_part, right, threshold, get_config().threads)
-            b, other = cleaned(columns, None, None, left, column_part, threshold, get_config().threads)
+            rooms, threads = self._room(len(i), len(j)), get_config().threads
+            a, tally = cleaned(rows, None, None, row_part, right, threshold, threads, rooms[0])
+            b, other = cleaned(columns, None, None, left, column_part, threshold, threads, rooms[1])
             return a, tally, b, other
         a, tally, flags = _cleaned(rows, row_part @ right, threshold, kind, None, self.xp)
         flags = None if flags is None else self.take(flags, j, 0)
         b, other, _ = _cleaned(columns, left @ column_part, threshold, kind, flags, self.xp)
         return a, tally, b, other
+
+    def _room(self, i: int, j: int) -> list[Array]:
+        """Return room for so many rows, and for so many columns; the same as before where it is large enough."""
+        for at, size in enumerate((i * self.shape[1], j * self.shape[0])):
+            if len(self._rooms[at]) < size:
+                self._rooms[at] = np.empty(size, dtype=self.dtype)
+        return self._rooms
 
     def take(self, x: Any, where: Array, axis: int) -> Any:
         """Return chosen rows or columns of an array of the caller's library."""

@@ -104,10 +104,12 @@ def retracted(f: Any, g: Any, factors: Factors) -> Factors:
 
 def stacked_blocks(a: Any, b: Any, c: Any) -> Any:
     """Return [[a, b], [c, 0]]."""
-    xp = namespace_of(a)
-    rest = zeros((c.shape[0], b.shape[1]), a)
+    xp, k, r = namespace_of(a), int(a.shape[0]), int(a.shape[1])
     if is_numpy(xp):
-        return np.block([[a, b], [c, rest]])
+        out = np.zeros((k + c.shape[0], r + b.shape[1]), dtype=a.dtype)
+        out[:k, :r], out[:k, r:], out[k:, :r] = a, b, c
+        return out
+    rest = zeros((c.shape[0], b.shape[1]), a)
     return xp.concat([xp.concat([a, b], axis=1), xp.concat([c, rest], axis=1)], axis=0)
 
 

@@ -147,3 +147,26 @@ def test_an_array_that_lies_in_columns_rides_the_kernels(monkeypatch: pytest.Mon
         two = cleaned_products(a, left, right, 1.5, left, right.T, None, 2)
         assert all(np.allclose(x, y, rtol=1e-11) for x, y in zip(one[:2], two[:2], strict=True))
         assert one[2].outliers == two[2].outliers
+
+
+@pytest.mark.parametrize("setting", ["plain", "compiled"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_a_cross_is_its_rows_and_its_columns_in_the_room_given(setting: str, dtype: str) -> None:
+    """To the last bit, in any layout, with work for several threads; nothing beyond the cross is written."""
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(3)
+    m, n, r = 700, 900, 3
+    unit = 1j if dtype == "complex128" else 1
+    a, left, right = ((unit * rng.standard_normal(s)).astype(dtype) for s in ((m, n), (m, r), (r, n)))
+    i, j = rng.permutation(m)[:120], rng.permutation(n)[:90]
+    with compiled.using(setting, ["thresholding"], np.dtype(a.real.dtype)):
+        for array in layouts(a):
+            rooms = [np.full(120 * n + 7, 5, dtype), np.full(90 * m + 7, 5, dtype)]
+            (rows, one), (columns, two) = thresholding.cleaned_cross(array, i, j, left, right, 1.5, 3, rooms)
+            for found, tally, room, (ii, jj) in ((rows, one, rooms[0], (i, None)), (columns, two, rooms[1], (None, j))):
+                ll, rr = left if ii is None else left[ii], right if jj is None else right[:, jj]
+                expected, same = cleaned(array, ii, jj, ll, rr, 1.5, 1)
+                assert np.array_equal(found, expected)
+                assert tally == same
+                assert np.shares_memory(found, room)
+                assert (room[found.size :] == 5).all()
