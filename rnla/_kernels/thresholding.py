@@ -201,7 +201,10 @@ def _parts(k: int, n: int) -> int:
 
 def _taken(a: Array, rows: Array | None, columns: Array | None, part: slice) -> Array:
     block = a[part] if rows is None else a[rows[part]]
-    return block if columns is None else block[:, columns] if rows is not None else np.take(block, columns, axis=1)
+    if columns is None:
+        return block
+    # The faster one copies all of an array whose rows are not contiguous.
+    return np.take(block, columns, axis=1) if rows is None and block.flags.c_contiguous else block[:, columns]
 
 
 def _plain(

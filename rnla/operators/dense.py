@@ -105,6 +105,8 @@ class Dense:
     def columns(self, j: np.ndarray[Any, Any]) -> Any:
         """Return columns as a copy of their own, in the compute dtype."""
         if is_numpy(self.xp):
+            if not self._array.flags.c_contiguous:  # of such an array `take` copies all
+                return np.asarray(self._array[:, j], dtype=self.dtype)
             out = np.empty((self.shape[0], len(j)), dtype=self.dtype)
 
             def gather(rows: slice) -> None:

@@ -36,6 +36,7 @@ from rnla.robust.thresholds import column_levels
 __all__ = ["Reader"]
 
 Array = np.ndarray[Any, Any]
+_LINES = ("row", "column")
 _MISSING = "for missing entries pass mask=, True where D is observed"
 
 
@@ -135,12 +136,12 @@ class Reader:
     def rows(self, i: Array) -> Any:
         """Return rows as a dense array (k, n), checked and scaled."""
         self._count(i, 0)
-        return self._scaled(self._checked(self._read_rows(i), (len(i), self.shape[1]), i, "row"))
+        return self._checked(self._part(i, 0), i, 0)
 
     def columns(self, j: Array) -> Any:
         """Return columns as a dense array (m, k), checked and scaled."""
         self._count(j, 1)
-        return self._scaled(self._checked(self._read_columns(j), (self.shape[0], len(j)), j, "column"))
+        return self._checked(self._part(j, 1), j, 1)
 
     def masked(self, mask: Any, index: Array, axis: int) -> tuple[Any, Any]:
         """Return rows (columns for axis 1) of an array where some entries are missing, scaled, and of its mask."""
@@ -176,30 +177,34 @@ class Reader:
 
         The next call may put its own in the same memory.
         """
-        if self.array is not None and kind == "entries" and self.exponent == 0:
-            self._count(i, 0)
-            self._count(j, 1)
-            rooms, threads = self._room(len(i), len(j)), get_config().threads
-            (a, tally), (b, other) = cleaned_cross(self.array, i, j, left, right, threshold, threads, rooms)
-            self.learn(max(tally.largest, other.largest))
-            if not np.isfinite(tally.squares + other.squares + tally.largest + other.largest):
-                for part, what in ((i, "row"), (j, "column")):
-                    read = self._read_rows(part) if what == "row" else self._read_columns(part)
-                    self._checked(read, read.shape, part, what)
-                raise NonFiniteError("squares of entries of D leave the range of its dtype; scale D down")
-            return a, tally, b, other
-        row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
+        if kind == "entries" and is_numpy(self.xp):
+            return self._cleaned_cross(i, j, left, right, threshold)
         rows, columns = self.rows(i), self.columns(j)
         if not self._scale_known:
             self.learn(max(max_abs(rows), max_abs(columns)))
-        if kind == "entries" and is_numpy(self.xp):
-            rooms, threads = self._room(len(i), len(j)), get_config().threads
-            a, tally = cleaned(rows, None, None, row_part, right, threshold, threads, rooms[0])
-            b, other = cleaned(columns, None, None, left, column_part, threshold, threads, rooms[1])
-            return a, tally, b, other
+        row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
         a, tally, flags = _cleaned(rows, row_part @ right, threshold, kind, None, self.xp)
         flags = None if flags is None else self.take(flags, j, 0)
         b, other, _ = _cleaned(columns, left @ column_part, threshold, kind, flags, self.xp)
+        return a, tally, b, other
+
+    def _cleaned_cross(
+        self, i: Array, j: Array, left: Array, right: Array, threshold: float
+    ) -> tuple[Array, Tally, Array, Tally]:
+        """Return what `cross` does, by the kernels, whose tallies tell of entries that are not finite."""
+        rooms, threads = self._room(len(i), len(j)), get_config().threads
+        self._count(i, 0)
+        self._count(j, 1)
+        if self.array is not None and self.exponent == 0:
+            (a, tally), (b, other) = cleaned_cross(self.array, i, j, left, right, threshold, threads, rooms)
+        else:
+            row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
+            a, tally = cleaned(self._part(i, 0), None, None, row_part, right, threshold, threads, rooms[0])
+            b, other = cleaned(self._part(j, 1), None, None, left, column_part, threshold, threads, rooms[1])
+        self.learn(max(tally.largest, other.largest))
+        if not np.isfinite(tally.squares + other.squares + tally.largest + other.largest):
+            for index, axis in ((i, 0), (j, 1)):
+                self._checked(self._part(index, axis), index, axis)  # it is D, or the model has diverged
         return a, tally, b, other
 
     def _room(self, i: int, j: int) -> list[Array]:
@@ -212,6 +217,8 @@ class Reader:
     def take(self, x: Any, where: Array, axis: int) -> Any:
         """Return chosen rows or columns of an array of the caller's library."""
         if is_numpy(self.xp):
+            if not x.flags.c_contiguous:  # of such an array `take` copies all
+                return x[where] if axis == 0 else x[:, where]
             return np.take(x, where, axis=axis)
         return self.xp.take(x, self.xp.asarray(np.ascontiguousarray(where), device=self.device), axis=axis)
 
@@ -219,13 +226,18 @@ class Reader:
         self.entries += len(index) * self.shape[1 - axis]
         self._read[axis][index] = self._seen[axis][index] = True
 
-    def _checked(self, out: Any, shape: tuple[int, ...], index: Array, what: str) -> Any:
-        if tuple(out.shape) != tuple(shape):
-            raise OperatorError(f"{what}s of D must come as an array of shape {shape}, got {tuple(out.shape)}")
+    def _part(self, index: Array, axis: int) -> Any:
+        """Return rows (columns for axis 1), scaled, of the shape that they must have."""
+        out = self._read_columns(index) if axis else self._read_rows(index)
+        shape = (self.shape[0], len(index)) if axis else (len(index), self.shape[1])
+        if tuple(out.shape) != shape:
+            raise OperatorError(f"{_LINES[axis]}s of D must come as an array of shape {shape}, got {tuple(out.shape)}")
+        return self._scaled(out)
+
+    def _checked(self, out: Any, index: Array, axis: int) -> Any:
         if not all_finite(out):
-            host = to_host(out)
-            bad = np.flatnonzero(~np.isfinite(host).all(axis=1 if what == "row" else 0))
-            raise NonFiniteError(f"{what} {int(index[bad[0]])} of D holds NaN or infinity; {_MISSING}")
+            bad = np.flatnonzero(~np.isfinite(to_host(out)).all(axis=1 - axis))
+            raise NonFiniteError(f"{_LINES[axis]} {int(index[bad[0]])} of D holds NaN or infinity; {_MISSING}")
         return out
 
     def _read_rows(self, i: Array) -> Any:
