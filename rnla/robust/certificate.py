@@ -37,22 +37,20 @@ rows carry), and one in so few rows that none of them is drawn.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 
 from rnla._xp.linalg import cast, host_values
-from rnla._xp.namespace import namespace_of, to_host
+from rnla._xp.namespace import to_host
 from rnla.results import ErrorEstimate
 from rnla.results.robust_result import HeldOut
+from rnla.robust.looking import Look, gaps, look
 from rnla.robust.protocols import Factors
 from rnla.robust.reading import Reader
-from rnla.robust.sampling import HELD
-from rnla.robust.thresholds import column_levels, split
 
-__all__ = ["FACTOR", "certify", "error_of", "look", "tightened"]
+__all__ = ["FACTOR", "certify", "error_of", "tightened"]
 
 Array = np.ndarray[Any, Any]
 
@@ -66,56 +64,6 @@ _SIGMAS = 5.0
 _CORRUPTED = 0.95
 _SUSPECTS = 256
 _QUANTILE, _ABOVE, _OF_TOL = 0.99, 10.0, 30.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Look:
-    """Sums over the entries of rows, or of columns; one number for each."""
-
-    clean: Array  # of |D - L|^2
-    model: Array  # of |L|^2
-    outliers: Array
-    under: float  # entries in [z / 2, z)
-    beyond: float  # entries in [z, 2 z)
-    counted: Array
-    solid: float  # clean entries where L is above the threshold: where it is not, zero agrees as well as L does
-    across: Array  # share of outliers on each line across: columns for rows, rows for columns
-    depth: int  # entries that each of these was judged by
-
-
-def look(block: Any, model: Any, threshold: float, kind: str, axis: int, observed: Any = None) -> _Look:
-    """Return the sums of a block of rows (axis 1 is summed) or of columns (axis 0)."""
-    xp = namespace_of(block)
-    beyond, _ = split(block, model, threshold, kind, observed)
-    gap, size = xp.abs(block - model), xp.abs(model)
-    there = ~beyond if observed is None else observed & ~beyond
-    zero = xp.zeros_like(gap)
-    if kind == "entries":
-        level = gap if observed is None else xp.where(observed, gap, zero)
-        under = xp.count_nonzero((level >= threshold / 2) & (level < threshold))
-        over = xp.count_nonzero((level >= threshold) & (level < 2 * threshold))
-    else:
-        level = column_levels(block - model, observed)
-        height = block.shape[0]
-        under = height * xp.count_nonzero((level >= threshold / 2) & (level < threshold))
-        over = height * xp.count_nonzero((level >= threshold) & (level < 2 * threshold))
-    full = xp.ones_like(gap) if observed is None else cast(observed, gap.dtype)
-    sums = [
-        host_values(xp.sum(cast(each, xp.float64), axis=axis))
-        for each in (
-            xp.where(there, gap, zero) ** 2, xp.where(there, size, zero) ** 2, xp.where(beyond, full, zero), full,
-        )
-    ]  # fmt: skip
-    large = size >= threshold if kind == "entries" else xp.ones_like(beyond)
-    solid = float(xp.count_nonzero(there & large))
-    # S4: on the lines across.
-    found, there_at_all = (
-        host_values(xp.sum(cast(each, xp.float64), axis=1 - axis)) for each in (xp.where(beyond, full, zero), full)
-    )
-    across = found / np.maximum(there_at_all, 1)
-    return _Look(
-        sums[0], sums[1], sums[2], float(under), float(over), sums[3], solid, across, int(block.shape[1 - axis])
-    )
 
 
 def certify(
@@ -145,30 +93,29 @@ def certify(
         What was asked of the residual.
     mask : array of bool or None
     """
-    never = not reader.touched(rows, columns)
-    left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
+    never, (m, n), rank = not reader.touched(rows, columns), reader.shape, int(factors.s.shape[0])
+    weights = cast(factors.s, factors.U.dtype)
 
-    def look_at(index: Array, axis: int) -> _Look:
+    def look_at(index: Array, axis: int) -> Look:
         if mask is None:
             block, observed = (reader.columns(index) if axis == 0 else reader.rows(index)), None
         else:
             block, observed = reader.masked(mask, index, 1 - axis)
         if axis == 0:
-            model = left @ reader.take(factors.Vh, index, 1)
+            left, right = factors.U, weights[:, None] * reader.take(factors.Vh, index, 1)
         else:
-            model = reader.take(left, index, 0) @ factors.Vh
-        return look(cast(block, model.dtype), model, threshold, kind, axis, observed)
+            left, right = reader.take(factors.U, index, 0) * weights[None, :], factors.Vh
+        return look(block, left, right, threshold, kind, axis, observed)
 
     looks = [look_at(columns, 0), look_at(rows, 1)]
     corrupted: list[tuple[int, ...]] = [(), ()]
     if kind == "entries":
-        for axis, seen in enumerate(looks):
+        for axis, (seen, step) in enumerate(zip(looks, (len(rows), len(columns)), strict=True)):
             suspects = np.flatnonzero(seen.across > _CORRUPTED)[:_SUSPECTS]
             # They are read whole, as many at a time as were set aside: what a few entries leave open, all of them tell.
-            for start in range(0, len(suspects), HELD):
-                part = suspects[start : start + HELD]
+            for start in range(0, len(suspects), max(step, 1)):
+                part = suspects[start : start + max(step, 1)]
                 corrupted[axis] += _corrupted(part, look_at(part, 1 - axis), looks)
-    (m, n), rank = reader.shape, int(factors.s.shape[0])
     there = m * n if mask is None else int(reader.xp.count_nonzero(mask))
     free = min(1.0, rank * (m + n - rank) / max(there, 1))
     return judged(looks, len(rows), len(columns), never, sampled, tol, corrupted, free)
@@ -194,18 +141,20 @@ def tightened(
     """
     block, seen = (reader.rows(rows), None) if mask is None else reader.masked(mask, rows, 0)
     left = reader.take(factors.U, rows, 0) * cast(factors.s, factors.U.dtype)[None, :]
-    gap = np.abs(to_host(cast(block, left.dtype) - left @ factors.Vh))
-    gap = gap.reshape(-1) if mask is None else gap[to_host(seen)]
-    clean = gap[gap < threshold]
-    if len(clean):
-        at = min(len(clean) - 1, math.ceil(_QUANTILE * len(clean)))
+    gap = gaps(block, left, factors.Vh, seen).reshape(-1)
+    there = len(gap) if mask is None else int(np.count_nonzero(to_host(seen)))
+    clean = int(np.count_nonzero(gap < threshold))
+    if clean:
+        at = min(clean - 1, math.ceil(_QUANTILE * clean))
+        gap.partition(at)  # the clean ones come first
         asked = _OF_TOL * tol * math.hypot(*host_values(factors.s)) / math.sqrt(reader.shape[0] * reader.shape[1])
-        threshold = min(threshold, max(_ABOVE * float(np.partition(clean, at)[at]), least, asked))
-    return threshold, float(np.count_nonzero(gap >= threshold)) / max(len(gap), 1)
+        threshold = min(threshold, max(_ABOVE * float(gap[at]), least, asked))
+    beyond = int(np.count_nonzero(gap >= threshold)) - (len(gap) - there)
+    return threshold, beyond / max(there, 1)
 
 
 def judged(
-    looks: list[_Look], rows: int, columns: int, never: bool, sampled: float, tol: float, corrupted: Any, free: float
+    looks: list[Look], rows: int, columns: int, never: bool, sampled: float, tol: float, corrupted: Any, free: float
 ) -> HeldOut:
     """Return the verdict on what was seen.
 
@@ -256,7 +205,7 @@ def judged(
     )  # fmt: skip
 
 
-def _corrupted(suspects: Array, seen: _Look, looks: list[_Look]) -> tuple[int, ...]:
+def _corrupted(suspects: Array, seen: Look, looks: list[Look]) -> tuple[int, ...]:
     """Return the suspects that are outliers in nearly all their entries, more than chance makes of any (S4)."""
     from scipy.special import bdtrc
 
