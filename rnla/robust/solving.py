@@ -40,6 +40,7 @@ from rnla.robust.reading import Reader
 from rnla.robust.sampling import held_out
 from rnla.robust.scaling import OtherScaleError, scaled_back, scaled_method, unscaled
 from rnla.robust.skeletons import settled
+from rnla.robust.starting import started_lower
 from rnla.working import FAMILIES, kernels_in_use, working
 
 __all__ = ["robust_pca"]
@@ -186,7 +187,9 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
             _least(method),
         )
         deadline = watch.deadline
-        outcome, message = _iterated(method, problem)
+        begun, said = started_lower(method, problem)
+        notes.extend(said)
+        outcome, message = _iterated(begun, problem)
         judge = asked
         noise = at_noise(outcome.trace, _least(scaled_method(method, reader.exponent)))
         if noise and outcome.status is Status.DIVERGED:
@@ -264,7 +267,7 @@ def _certified(
     part = scaled_method(asked.method, reader.exponent).threshold
     if part.kind == "entries" and outcome.status.ok:
         rows = outcome.rows if len(outcome.rows) else np.arange(reader.shape[0])
-        rows = rows[:: max(1, len(rows) // len(held[0]))]
+        rows = rows[:: -(-len(rows) // len(held[0]))]  # no more than are held out
         threshold, share = tightened(reader, outcome.factors, threshold, part.at(0.0), rows, asked.tol, asked.mask)
     found = certify(
         reader, outcome.factors, threshold, part.kind, held[0], held[1], share,
