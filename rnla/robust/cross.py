@@ -232,7 +232,7 @@ def _step(rows: Tally, columns: Tally, level: float, r: Any, c: Any, problem: Pr
     left = math.sqrt(rows.clean) + math.sqrt(columns.clean)
     looked = math.prod(r.shape) + math.prod(c.shape)
     share, reader = (rows.outliers + columns.outliers) / max(looked, 1), problem.reader
-    residual = left / whole if whole > 0 else 0.0
+    residual = (left / whole if whole > 0 else 0.0) if math.isfinite(left + whole) else math.inf
     # Next to outliers that are far too large, squares of L vanish, and nothing would be said of it.
     if not resolved(whole / math.sqrt(max(looked, 1)), problem.tol, reader.dtype) and (max_abs(r) or max_abs(c)):
         residual = math.inf
