@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from rnla.config import get_config
 from rnla.errors import DeadlineReached, RnlaError
 
-__all__ = ["Event", "Watch", "current_watch", "loop", "tick", "watching"]
+__all__ = ["Event", "Watch", "current_watch", "loop", "loop_or_late", "tick", "watching"]
 
 State = TypeVar("State")
 
@@ -129,3 +129,11 @@ def loop(state: State, step: Callable[[State], State], finished: Callable[[State
                 error.result = state
             raise
     return state
+
+
+def loop_or_late(state: State, step: Callable[[State], State], finished: Callable[[State], bool]) -> tuple[State, bool]:
+    """Repeat a step until it is finished or the deadline has passed; return the last state, and whether that was so."""
+    try:
+        return loop(state, step, finished), False
+    except DeadlineReached as error:
+        return error.result, True

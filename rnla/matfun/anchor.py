@@ -16,10 +16,10 @@ from typing import Any
 from rnla._xp.linalg import cast, eigh, frobenius, host_values
 from rnla._xp.namespace import device_of, namespace_of
 from rnla.errors import InputError
-from rnla.matfun.panels import adjoint_multiplied, multiplied
+from rnla.matfun.panels import adjoint_multiplied, dtype_of, multiplied
 from rnla.rng import Key
 
-__all__ = ["FAILURE", "Anchor", "decomposed", "identity_anchor", "probed"]
+__all__ = ["FAILURE", "Anchor", "decomposed", "probed"]
 
 FAILURE = 1e-10
 _COLUMNS, _LEAST = 16, 0.42
@@ -66,14 +66,9 @@ class Anchor:
 
 def probed(error: Callable[[Any], Any], like: Any, key: Key) -> float:
     """Return a bound on the norm of E, given X -> E X, that fails with probability `FAILURE` (S2)."""
-    name = str(like.dtype).rpartition(".")[2]
-    x = key.normals(0, int(like.shape[0]), _COLUMNS, dtype=name, xp=namespace_of(like), device=device_of(like))
+    n, xp = int(like.shape[0]), namespace_of(like)
+    x = key.normals(0, n, _COLUMNS, dtype=dtype_of(like), xp=xp, device=device_of(like))
     return frobenius(error(x)) / math.sqrt(_LEAST)
-
-
-def identity_anchor(h: Any) -> Anchor:
-    """Return the anchor of a diagonal matrix."""
-    return Anchor(h, None, 0.0, 0.0)
 
 
 def decomposed(A: Any, tolerated: float, key: Key, power: int = 2) -> Anchor:

@@ -24,6 +24,7 @@ from rnla._xp.namespace import all_finite, from_host, is_array, to_host
 from rnla.errors import InputError, NonFiniteError, ToleranceNotMet
 from rnla.factorization.svd import svd
 from rnla.matfun.panels import times
+from rnla.matfun.roots import times_power
 from rnla.operators.coerce import as_operator
 from rnla.operators.dense import Dense
 from rnla.operators.scan import times_power_of_two
@@ -84,6 +85,19 @@ class Change:
         root = self.moved_root * math.sqrt(norm) if self.moved_root else 0.0
         return self.moved + root + (self.moved_share * norm if self.moved_share else 0.0)
 
+    def shifted(self, exponent: int) -> Change:
+        """Return the change of a panel 2^exponent times as large, with no exponent of its own."""
+        if exponent == 0:
+            return dataclasses.replace(self, exponent=0)
+        norm, dropped = (times_power(x, 2 * exponent) for x in (self.norm, self.dropped))
+        panel = times_power_of_two(self.panel, max(exponent, -1070))
+        return dataclasses.replace(self, panel=panel, norm=norm, dropped=dropped, exponent=0)
+
+    @property
+    def highest(self) -> int:
+        """The largest exponent that it may have alone: of a panel larger than that the squares overflow."""
+        return 60 if eps_of(self.panel.dtype) > 1e-10 else 500
+
 
 def plain(change: Change) -> Change:
     """Return the change without a power of two of its own.
@@ -95,20 +109,15 @@ def plain(change: Change) -> Change:
     """
     if change.exponent == 0:
         return change
-    limit = 60 if eps_of(change.panel.dtype) > 1e-10 else 500
-    if change.exponent > limit:
+    if change.exponent > change.highest:
         raise NonFiniteError(
             f"the change has entries of about 2^{change.exponent}, whose squares leave the range of the numbers; scale "
             "A and D to a size nearer to 1"
         )
-    if change.exponent < -limit:  # it is nothing, to the last digit of all that it could change
+    if change.exponent < -change.highest:  # it is nothing, to the last digit of all that it could change
         small = math.ldexp(change.norm, 2 * change.exponent)
         return dataclasses.replace(change, panel=change.panel[:, :0], norm=small, moved=small, exponent=0)
-    squares = 2 * change.exponent
-    return dataclasses.replace(
-        change, panel=times_power_of_two(change.panel, change.exponent), norm=math.ldexp(change.norm, squares),
-        dropped=math.ldexp(change.dropped, squares), exponent=0,
-    )  # fmt: skip
+    return change.shifted(change.exponent)
 
 
 def change_given(D: Any) -> Any:

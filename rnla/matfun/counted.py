@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -9,7 +10,7 @@ from rnla.config import get_config
 from rnla.errors import BudgetError
 from rnla.iterate import current_watch
 
-__all__ = ["Counts"]
+__all__ = ["Counts", "recounted"]
 
 
 @dataclasses.dataclass(slots=True)
@@ -46,3 +47,10 @@ class Counts:
         watch = current_watch()
         if watch is not None:
             watch.passes = float(self.passes)
+
+
+def recounted(root: Any) -> Any:
+    """Return the same root with counts of its own; all that it holds is shared."""
+    other = copy.copy(root)
+    other.counts = Counts()
+    return other

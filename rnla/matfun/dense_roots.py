@@ -10,7 +10,7 @@ from rnla._xp.linalg import eps_of, host_values
 from rnla._xp.namespace import to_host
 from rnla.errors import InputError
 from rnla.matfun.inputs import MatrixRoot
-from rnla.matfun.panels import Small, at_home, small_dtype
+from rnla.matfun.panels import Small, at_home, by_modulus, small_dtype
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.matfun.roots import DiagonalRoot, UpdatedRoot
 from rnla.results.report import Status
@@ -63,12 +63,11 @@ def corrected_by(
     """Return a dense correction with its residual, which is computed."""
     product = (H + X / 2) @ X  # its terms are as small as X, unlike those of (H + X)^2 - B
     residual = float(np.abs(np.linalg.eigvalsh(change - product - product.conj().T)).max())
-    values, vectors = np.linalg.eigh(X)
-    size = float(np.abs(values).max())
+    values, vectors = by_modulus(X)
+    size = float(abs(values[0]))
     slack = _ROUNDING * eps_of(np.float64) * (2 * float(np.linalg.norm(H)) + size) * size
-    order = np.argsort(-np.abs(values), kind="stable")
     met = residual + slack <= problem.target
     return Correction(
-        at_home(vectors[:, order], problem.panel), np.eye(len(values)), values[order], residual, slack, "bounded",
+        at_home(vectors, problem.panel), np.eye(len(values)), values, residual, slack, "bounded",
         measured_by, Status.MET if met else Status.NOT_CERTIFIED, (), (*history, residual), products, 0,
     )  # fmt: skip

@@ -32,11 +32,11 @@ from rnla.matfun.panels import real_row, scaled_columns
 from rnla.matfun.planning import decomposes
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.matfun.request import RootRequest
-from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, UpdatedRoot, scaled
-from rnla.matfun.scaling import common_exponent, of_power, require_representable, rescaled, times_power
+from rnla.matfun.roots import DiagonalRoot, FramedRoot, InverseRoot, Root, UpdatedRoot, scaled, times_power
+from rnla.matfun.scaling import common_exponent, of_power, require_representable, rescaled
 from rnla.matfun.stage import Stage, droppable, forward_bound, stage_of
 from rnla.operators.coerce import as_operator
-from rnla.results import ErrorEstimate, Report, RootResume, RootUpdate, Status, register_resumer
+from rnla.results import ErrorEstimate, Report, RootUpdate, Status, register_resumer
 from rnla.results.topic_plan import TopicPlan
 from rnla.rng import Key
 from rnla.working import kernels_in_use, working
@@ -295,7 +295,6 @@ def _assembled(
     relative = error / first.lower if first.lower else math.inf if error else 0.0  # inf: all of A may be taken away
     squares = 2 * exponent if request.power > 0 else -2 * exponent
     absolute, norm = times_power(error, squares), times_power(first.lower, squares)
-    of = f"{'B' if request.power > 0 else 'B^-1'}, B = A {'+' if request.sign > 0 else '-'} D D^H"
     kind = "estimated" if any(one.kind == "estimated" for one in found) else "bounded"
     forward = forward if kind == "bounded" else math.nan
     estimate = ErrorEstimate(
@@ -304,7 +303,7 @@ def _assembled(
         upper=relative if kind == "bounded" else math.nan,
         failure_probability=sum(stage.failure_probability for stage in stages) + change.failure_probability,
         standard_error=math.nan, floor=first.floor / first.lower if first.lower else 0.0, norm_of_A=norm,
-        residual=absolute, residual_upper=absolute, cut="sum", of=of,
+        residual=absolute, residual_upper=absolute, cut="sum", of=request.of,
     )  # fmt: skip
     status = next((stage.status for stage in stages if not stage.status.ok), Status.MET)
     if kind == "estimated" and status is Status.MET:
@@ -336,14 +335,13 @@ def _assembled(
     )  # fmt: skip
     scale = first.lower or 1.0
     scales = (exponent if request.power > 0 else -exponent, up)
-    asked = {"sign": request.sign, "power": request.power, "tol": request.tol, "max_rank": request.max_rank}
     return RootUpdate(
         w=real_row(w, V), V=V, error=estimate, power=request.power, sign=request.sign,
         error_of_change=error / first.change if first.change else 0.0, forward_bound=forward,
         shifts=tuple(times_power(s, shift) for one, shift in zip(found, scales, strict=False) for s in one.shifts),
         history=tuple(r / scale for one in found for r in one.history), report=report, status=status,
         norm_upper=times_power(first.upper, squares), steps=sum(one.steps for one in found),
-        resume=RootResume("sqrtm_update", asked), _source=source,
+        resume=request.resume, _source=source,
     )  # fmt: skip
 
 

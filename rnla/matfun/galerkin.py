@@ -24,14 +24,14 @@ from rnla._xp.linalg import eps_of
 from rnla._xp.namespace import to_host
 from rnla.errors import DeadlineReached, InputError
 from rnla.iterate import loop, tick
-from rnla.matfun.panels import Small
+from rnla.matfun.panels import Small, by_modulus
 from rnla.matfun.projection import Projection, grown, on_basis
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.orth.cholesky_qr import gram
 from rnla.results.report import Status
 from rnla.rng import Key
 
-__all__ = ["GalerkinState", "continued", "correction_of", "ProjectedRoot", "galerkin", "projected_root"]
+__all__ = ["GalerkinState", "continued", "ProjectedRoot", "galerkin", "projected_root"]
 
 _BLOCK = 8  # directions added at most in a step
 _TINY = 1e-250  # residuals that nothing is divided by
@@ -148,7 +148,7 @@ def galerkin(
         tick()
         s = _shift(now)
         block = solve(s, now.projection.remainder(now.directions))
-        wider, _ = grown(now.projection, block, key.child(now.steps))
+        wider = grown(now.projection, block, key.child(now.steps))
         return _looked_at(now, wider, now.M, target, s, int(block.shape[1]), slack)
 
     def finished(now: GalerkinState) -> bool:
@@ -198,18 +198,6 @@ def _shift(now: GalerkinState) -> float:
     return float(theta[np.argmax(held / theta)])
 
 
-def correction_of(state: GalerkinState, target: float, late: bool = False) -> Correction:
-    """Return the correction that a projection has come to."""
-    values, vectors = np.linalg.eigh(state.root.Y)
-    order = np.argsort(-np.abs(values), kind="stable")
-    met = state.history[-1] <= target
-    status = Status.MET if met else Status.DEADLINE if late else Status.ITERATIONS
-    return Correction(
-        state.projection.Q, vectors[:, order], values[order], state.history[-1], state.root.left, "bounded",
-        "the residual of the projection", status, state.shifts, state.history, state.projection.products, state.solves,
-    )  # fmt: skip
-
-
 def continued(first: Correction, problem: RootProblem) -> Correction:
     """Return the root of the root that another correction led to, on the basis of that one, which grows as needed.
 
@@ -228,4 +216,10 @@ def continued(first: Correction, problem: RootProblem) -> Correction:
         state = galerkin(projection, M, problem.target, _STEPS, problem.key, problem.root.shifted_solve, slack)
     except DeadlineReached as error:
         state, late = error.result, True
-    return correction_of(state, problem.target, late)
+    values, vectors = by_modulus(state.root.Y)
+    met = state.history[-1] <= problem.target
+    status = Status.MET if met else Status.DEADLINE if late else Status.ITERATIONS
+    return Correction(
+        state.projection.Q, vectors, values, state.history[-1], state.root.left, "bounded",
+        "the residual of the projection", status, state.shifts, state.history, state.projection.products, state.solves,
+    )  # fmt: skip

@@ -19,7 +19,7 @@ import numpy as np
 from rnla._xp.linalg import cast, column_norms, eps_of, host_values, max_abs
 from rnla._xp.namespace import all_finite, is_array, is_numpy, namespace_of
 from rnla.errors import DTypeError, InputError, NonFiniteError, OperatorError
-from rnla.matfun.counted import Counts
+from rnla.matfun.counted import Counts, recounted
 from rnla.operators.hermitian import tolerated_asymmetry
 from rnla.operators.sparse import Sparse
 from rnla.operators.verify import AdjointMismatch, require_adjoint
@@ -59,9 +59,7 @@ class SparseRoot:
 
     def counted(self) -> SparseRoot:
         """Return the same root with counts of its own; factorizations are shared."""
-        other = SparseRoot.__new__(SparseRoot)
-        other.__dict__.update(self.__dict__)
-        other.counts = Counts()
+        other: SparseRoot = recounted(self)
         return other
 
     def matmat(self, x: Any) -> Any:
@@ -156,9 +154,7 @@ class GivenRoot:
 
     def counted(self) -> GivenRoot:
         """Return the same root with counts of its own."""
-        other = GivenRoot.__new__(GivenRoot)
-        other.__dict__.update(self.__dict__)
-        other.counts = Counts()
+        other: GivenRoot = recounted(self)
         return other
 
     def matmat(self, x: Any) -> Any:

@@ -15,7 +15,8 @@ from rnla._kernels.products import subtract_product
 from rnla._xp.linalg import adjoint, host_values, qr
 from rnla._xp.namespace import device_of, is_numpy, namespace_of, to_host
 from rnla.config import get_config
-from rnla.matfun.panels import Small, inner, multiplied, scaled_columns, times
+from rnla.matfun.panels import Small, by_modulus, dtype_of, inner, multiplied, scaled_columns, times
+from rnla.matfun.roots import woodbury
 from rnla.orth.cholesky_qr import CholeskyQR2
 
 __all__ = ["ThinRoot", "WholeRoot", "changed"]
@@ -43,7 +44,7 @@ class WholeRoot:
     def __init__(self, S: Any) -> None:
         self.S = S
         self.shape, self.xp, self.device = (int(S.shape[0]), int(S.shape[0])), namespace_of(S), device_of(S)
-        self.dtype = np.dtype(str(S.dtype).rpartition(".")[2])
+        self.dtype = dtype_of(S)
 
     @property
     def storage(self) -> int:
@@ -94,7 +95,7 @@ class ThinRoot:
     def __init__(self, h: Any, like: Any) -> None:
         self.h, self.V, self.w = h, like[:, :0], np.zeros(0)
         self.shape, self.xp, self.device = (int(h.shape[0]), int(h.shape[0])), namespace_of(h), device_of(h)
-        self.dtype = np.dtype(str(like.dtype).rpartition(".")[2])
+        self.dtype = dtype_of(like)
 
     @property
     def storage(self) -> int:
@@ -120,12 +121,10 @@ class ThinRoot:
     def shifted_solve(self, s: float, x: Any) -> Any:
         """Return (S + s I)^{-1} X."""
         shifted = (self.h + s)[:, None]
-        found = x / shifted
         if not len(self.w):
-            return found
-        core = np.eye(len(self.w)) + inner(self.V, self.V / shifted) * self.w
-        z = np.linalg.solve(core, inner(self.V, found))
-        return found - times(self.V, self.w[:, None] * z) / shifted
+            return x / shifted
+        g = self.V / shifted
+        return woodbury(self.V, self.w, g, inner(self.V, g), x / shifted, s)
 
     def rounding(self, frobenius: float, eps: float) -> float:
         """Return a bound on what the rounding of `add` does to S."""
@@ -137,10 +136,9 @@ class ThinRoot:
         q, r = CholeskyQR2().factor(both) if both.shape[0] >= both.shape[1] else qr(both)
         r = to_host(r)
         core = (r * np.concatenate([self.w, w])) @ r.conj().T
-        values, vectors = np.linalg.eigh((core + core.conj().T) / 2)
-        order = np.argsort(-np.abs(values), kind="stable")
-        order = order[np.abs(values[order]) > droppable]
-        self.V, self.w = times(q, vectors[:, order]), values[order].astype(np.float64)
+        values, vectors = by_modulus((core + core.conj().T) / 2)
+        kept = np.abs(values) > droppable
+        self.V, self.w = times(q, vectors[:, kept]), values[kept].astype(np.float64)
 
     def scale(self, factor: float) -> None:
         """Multiply by a number."""

@@ -31,7 +31,7 @@ from rnla.operators.sparse import Sparse
 from rnla.results.root_update import RootUpdate
 from rnla.rng import Key
 
-__all__ = ["MatrixRoot", "fourth_root_of", "read_root", "require_together", "root_of", "unwrapped"]
+__all__ = ["MatrixRoot", "diagonal_of", "fourth_root_of", "read_root", "require_together", "root_of", "unwrapped"]
 
 _ROOTS = (DiagonalRoot, FramedRoot, GivenRoot, InverseRoot, ScaledRoot, SparseRoot, UpdatedRoot)
 
@@ -98,7 +98,7 @@ def root_of(A_half: Any, change: Any, *, solving: bool = True) -> Root:
         device = {} if change.device is None else {"device": change.device}
         A_half = xp.full((n,), A_half, dtype=getattr(xp, real), **device)
     if is_array(A_half) and A_half.ndim == 1:
-        return _diagonal(A_half, change)
+        return diagonal_of(A_half, change)
     return _matrix(A_half, change, solving)
 
 
@@ -126,8 +126,10 @@ def unwrapped(A_half: Any) -> Any:
     return A_half.root
 
 
-def read_root(A_half: Any) -> Any:
+def read_root(A_half: Any, name: str = "A_half") -> Any:
     """Return what the caller gave, a number as float and a list as array; refuse what can be no root at a look.
+
+    `name` is what he gave it as.
 
     Raises
     ------
@@ -137,37 +139,37 @@ def read_root(A_half: Any) -> Any:
         try:
             A_half = np.asarray(A_half)
         except ValueError:
-            raise InputError("the nested list for A_half is ragged: every row must have the same length") from None
+            raise InputError(f"the nested list for {name} is ragged: every row must have the same length") from None
     if isinstance(A_half, np.ma.MaskedArray):
         if np.ma.is_masked(A_half):
-            raise InputError("A_half has masked entries, which would be used as if they were data; fill them first")
+            raise InputError(f"{name} has masked entries, which would be used as if they were data; fill them first")
         A_half = A_half.data
     if isinstance(A_half, (complex, np.complexfloating)):
-        raise DTypeError(f"A_half={A_half} is complex; a multiple of the identity with a root is real")
+        raise DTypeError(f"{name}={A_half} is complex; a multiple of the identity with a root is real")
     if isinstance(A_half, (int, float, np.number)) and not isinstance(A_half, bool):
         return float(A_half)
     if not is_array(A_half) or A_half.ndim > 1:
         return A_half
     if needs_grad(A_half) or not is_concrete(A_half):
-        raise DTypeError("A_half requires gradients or holds no numbers; gradients are not recorded: pass .detach()")
-    if compute_dtype(A_half.dtype, "the diagonal of A_half").kind == "c":
-        raise DTypeError("the diagonal of a Hermitian matrix is real; pass A_half.real if its imaginary part is zero")
+        raise DTypeError(f"{name} requires gradients or holds no numbers; gradients are not recorded: pass .detach()")
+    if compute_dtype(A_half.dtype, f"the diagonal of {name}").kind == "c":
+        raise DTypeError(f"the diagonal of a Hermitian matrix is real; pass {name}.real if its imaginary part is zero")
     return A_half if A_half.ndim else float(A_half)
 
 
-def _diagonal(h: Any, change: Any) -> DiagonalRoot:
-    dtype = compute_dtype(h.dtype, "the diagonal of A_half")
+def diagonal_of(h: Any, change: Any, name: str = "A_half") -> DiagonalRoot:
+    """Return a vector, given as `name`, as a diagonal; raises as `root_of`."""
+    dtype = compute_dtype(h.dtype, f"the diagonal of {name}")
     _require_precision(dtype, change)
     if not all_finite(h):
-        raise NonFiniteError("A_half holds NaN or infinity; clean the diagonal first")
+        raise NonFiniteError(f"{name} holds NaN or infinity; clean the diagonal first")
     xp = namespace_of(h)
     h = np.array(h, dtype=dtype) if is_numpy(xp) else xp.astype(h, getattr(xp, dtype.name), copy=True)
     root = DiagonalRoot(h, np.result_type(dtype, change.dtype))
     if root.lower < 0:
-        raise InputError(
-            f"A_half has the entry {root.lower:.3g}: the root of a positive semidefinite matrix has none below zero; "
-            "pass the root (numpy.sqrt of the diagonal of A), not A itself"
-        )
+        of = "a positive semidefinite matrix" if name == "A" else "the root of a positive semidefinite matrix"
+        cure = "" if name == "A" else "; pass the root (numpy.sqrt of the diagonal of A), not A itself"
+        raise InputError(f"{name} has the entry {root.lower:.3g}: {of} has none below zero{cure}")
     return root
 
 
@@ -247,7 +249,7 @@ def _sparse(base: Sparse, change: Any, dtype: Any, solving: bool) -> Root:
     matrix = base.matrix
     diagonal = matrix.diagonal()
     if np.count_nonzero(diagonal) == matrix.count_nonzero():
-        return _diagonal(diagonal.real.astype(diagonal.real.dtype), change)
+        return diagonal_of(diagonal.real.astype(diagonal.real.dtype), change)
     _require_psd(float(diagonal.real.min(initial=0.0)), float(np.abs(diagonal).max(initial=0.0)), base.dtype)
     root = SparseRoot(base if dtype == base.dtype else Sparse(matrix.astype(dtype), dtype))
     if solving:

@@ -6,14 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rnla.error.krylov_norm import krylov_norm
-from rnla.matfun.anchor import FAILURE, probed
-from rnla.matfun.norms import hermitian_like
+from rnla.matfun.anchor import probed
+from rnla.matfun.norms import lanczos_norm
 from rnla.rng import Key
 
 __all__ = ["inverse_bound"]
-
-_RATIO = 1.5
 
 
 def inverse_bound(
@@ -40,9 +37,7 @@ def inverse_bound(
     shift : float
     key : Key
     """
-    op = hermitian_like(root, solve)
-    _, upper, _ = krylov_norm(op, key, failure=FAILURE, ratio=_RATIO)
-    norm = upper * 2.0**op.exponent
+    norm = lanczos_norm(root, solve, key)[1]
     wrong = probed(lambda x: back(solve(x)) - x, like, key.child("solved")) + missed * norm
     least = (1 - wrong) / norm - shift
     return 1 / least if least > 0 else math.inf

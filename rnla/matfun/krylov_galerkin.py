@@ -30,18 +30,16 @@ import numpy as np
 from rnla._xp.linalg import eps_of
 from rnla._xp.namespace import to_host
 from rnla.checks import check_whole
-from rnla.errors import DeadlineReached
-from rnla.iterate import loop, tick
+from rnla.iterate import loop_or_late
 from rnla.matfun.galerkin import projected_root
-from rnla.matfun.panels import Small
-from rnla.matfun.projection import Projection, begun, grown, padded
+from rnla.matfun.panels import Small, by_modulus
+from rnla.matfun.projection import Projection, begun, krylov_grown, padded
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.orth.cholesky_qr import gram
 from rnla.results.report import Status
 
 __all__ = ["KrylovGalerkin"]
 
-_GROWTH = 1.2  # of the space between two looks at the projected equation
 _ROUNDING = 8
 
 
@@ -90,19 +88,16 @@ class KrylovGalerkin:
             projection, d = begun(problem.root, problem.panel, problem.key.child("basis"))
             state = _State(projection, d, d[:, :0], (problem.norm,), 1, False, 0.0)
             state = _looked(problem, state)
-        late = False
-        try:
-            state = loop(state, lambda now: _step(problem, now, most), lambda now: _finished(problem, now, most))
-        except DeadlineReached as error:
-            state, late = error.result, True
-        values, vectors = np.linalg.eigh(state.Y)
-        order = np.argsort(-np.abs(values), kind="stable")
+        state, late = loop_or_late(
+            state, lambda now: _step(problem, now, most), lambda now: _finished(problem, now, most)
+        )
+        values, vectors = by_modulus(state.Y)
         met = state.history[-1] <= problem.target
         status = Status.MET if met else Status.DEADLINE if late else Status.ITERATIONS
         size = float(np.linalg.norm(state.projection.T[: len(state.Y), : len(state.Y)] + state.Y, 2))
         slack = state.left + _ROUNDING * eps_of(problem.root.dtype) * size * float(np.abs(values).max(initial=0.0))
         return Correction(
-            state.projection.Q[:, : len(state.Y)], vectors[:, order], values[order], state.history[-1], slack,
+            state.projection.Q[:, : len(state.Y)], vectors, values, state.history[-1], slack,
             "bounded", "the residual of the projection", status, (), state.history, state.projection.products, 0, state,
             state.blocks,
         )  # fmt: skip
@@ -114,13 +109,8 @@ def _finished(problem: RootProblem, now: _State, most: int) -> bool:
 
 def _step(problem: RootProblem, now: _State, most: int) -> _State:
     """Grow the space until the next look at the projected equation (S4), and look (S2, S3)."""
-    wanted = min(most, max(now.blocks + 1, math.ceil(_GROWTH * now.blocks)))
-    while now.blocks < wanted and not now.projection.whole:
-        tick()
-        before = now.projection
-        projection, _ = grown(before, before.outside(), problem.key.child("basis", now.blocks))
-        now = now._replace(projection=projection, blocks=now.blocks + 1)
-    return _looked(problem, now)
+    projection, blocks = krylov_grown(now.projection, now.blocks, most, problem.key)
+    return _looked(problem, now._replace(projection=projection, blocks=blocks))
 
 
 def _looked(problem: RootProblem, now: _State) -> _State:

@@ -32,10 +32,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnla.checks import check_whole
-from rnla.errors import DeadlineReached, InputError
-from rnla.iterate import loop, tick
+from rnla.errors import InputError
+from rnla.iterate import loop_or_late
 from rnla.matfun.panels import Small
-from rnla.matfun.projection import Projection, begun, grown, padded
+from rnla.matfun.projection import Projection, begun, krylov_grown, padded
 from rnla.matfun.protocols import Correction, RootProblem
 from rnla.matfun.roots import Root
 from rnla.results.report import Status
@@ -43,7 +43,6 @@ from rnla.rng import Key
 
 __all__ = ["KrylovOnA", "PowerProblem", "PowerState", "SquaredRoot"]
 
-_GROWTH = 1.2  # of the space between two looks
 _ROUNDING = 8
 _LOOKS = 2  # in a row, at which the error must be small
 _SLOWEST = 10.0  # times the last change that may still be to come
@@ -176,22 +175,14 @@ class KrylovOnA:
         projection, d = begun(problem.matrix, problem.panel, problem.key.child("basis"))
         Y, size = _projected(problem, projection.T, d)
         start = PowerState(projection, d, Y, size, (float(np.linalg.norm(Y, 2)),), 1)
-        try:
-            return loop(start, lambda now: self._step(problem, now), lambda now: self._finished(problem, now)), False
-        except DeadlineReached as error:
-            return error.result, True
+        return loop_or_late(start, lambda now: self._step(problem, now), lambda now: self._finished(problem, now))
 
     def _finished(self, problem: PowerProblem, now: PowerState) -> bool:
         return now.settled(problem.tol) or now.blocks >= self.blocks or len(now.Y) >= problem.matrix.shape[0]
 
     def _step(self, problem: PowerProblem, now: PowerState) -> PowerState:
         """Grow the space until the next look (S1), and look (S2, S3)."""
-        wanted = min(self.blocks, max(now.blocks + 1, math.ceil(_GROWTH * now.blocks)))
-        projection, blocks = now.projection, now.blocks
-        while blocks < wanted and not projection.whole:
-            tick()
-            projection, _ = grown(projection, projection.outside(), problem.key.child("basis", blocks))
-            blocks += 1
+        projection, blocks = krylov_grown(now.projection, now.blocks, self.blocks, problem.key)
         d = padded(now.d, projection.size)
         Y, size = _projected(problem, projection.T, d)
         before = np.zeros_like(Y)

@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import cast, eps_of
-from rnla._xp.namespace import all_finite, backend_name, is_array, is_numpy, namespace_of
+from rnla._xp.namespace import backend_name, is_array, is_numpy
 from rnla.config import fixed_settings
-from rnla.errors import DTypeError, InputError, NonFiniteError
+from rnla.errors import InputError
 from rnla.iterate import watching
 from rnla.matfun.change import Change, narrowed
-from rnla.matfun.inputs import require_together, root_of
+from rnla.matfun.inputs import diagonal_of, read_root, require_together, root_of
 from rnla.matfun.krylov_on_a import PowerProblem, PowerState
-from rnla.matfun.panels import real_row, times
+from rnla.matfun.panels import by_modulus, real_row, times
 from rnla.matfun.request import RootRequest
-from rnla.matfun.roots import DiagonalRoot, Root
-from rnla.operators.coerce import compute_dtype
+from rnla.matfun.roots import Root
 from rnla.results import ErrorEstimate, Report, RootUpdate, Status
-from rnla.results.root_update import RootResume
 from rnla.results.topic_plan import TopicPlan
 from rnla.rng import Key
 from rnla.working import kernels_in_use, working
@@ -45,19 +43,10 @@ def matrix_of(A: Any, change: Any) -> Root:
     """
     if isinstance(A, RootUpdate):
         raise InputError("A= takes the matrix itself; a result of sqrtm_update is a root: pass it as A_half")
-    if isinstance(A, (list, tuple)):
-        A = np.asarray(A)
-    if not (is_array(A) and A.ndim == 1):
-        return root_of(A, change, solving=False)
-    dtype = compute_dtype(A.dtype, "the diagonal of A")
-    if dtype.kind == "c":
-        raise DTypeError("the diagonal of a Hermitian matrix is real; pass A.real if its imaginary part is zero")
-    if not all_finite(A):
-        raise NonFiniteError("A holds NaN or infinity; clean the diagonal first")
-    matrix = DiagonalRoot(cast(A, getattr(namespace_of(A), dtype.name)), np.result_type(dtype, change.dtype))
-    if matrix.lower < 0:
-        raise InputError(f"A has the eigenvalue {matrix.lower:.3g}: a matrix with a root has none below zero")
-    return matrix
+    A = read_root(A, "A")
+    if is_array(A) and A.ndim == 1:
+        return diagonal_of(A, change, "A")
+    return root_of(A, change, solving=False)
 
 
 def solved_on_matrix(A: Any, op: Any, request: RootRequest, the_plan: TopicPlan, key: Key) -> RootUpdate:
@@ -119,7 +108,7 @@ def _assembled(
         method="nothing to change" if found is None else "the change over the last blocks", upper=unknown,
         failure_probability=unknown, standard_error=math.nan, floor=10 * eps_of(matrix.dtype), norm_of_A=scale,
         residual=backward * scale, residual_upper=unknown, cut="sum",
-        of=f"{'B' if exponent > 0 else 'B^-1'}, B = A {'+' if request.sign > 0 else '-'} D D^H",
+        of=request.of,
     )  # fmt: skip
     report = Report(
         plan=the_plan, shape=matrix.shape, rank=len(w), size=found.projection.size if found is not None else 0,
@@ -129,19 +118,16 @@ def _assembled(
         deterministic=is_numpy(matrix.xp), seconds=time.perf_counter() - started,
         notes=(change.note,) if change.note else (), kernels=kernels_in_use(matrix.xp, matrix.dtype),
     )  # fmt: skip
-    asked = {"sign": request.sign, "power": request.power, "tol": request.tol, "max_rank": request.max_rank}
     return RootUpdate(
         w=real_row(w, V), V=V, error=estimate, power=request.power, sign=request.sign, error_of_change=of_change,
         forward_bound=unknown, shifts=(), history=history, report=report, status=status,
-        steps=0 if found is None else found.blocks, resume=RootResume("sqrtm_update", asked),
+        steps=0 if found is None else found.blocks, resume=request.resume,
     )  # fmt: skip
 
 
 def _cut(found: PowerState, request: RootRequest, late: bool) -> tuple[Any, Any, float, Status]:
     """Return V, w, the estimate of the relative backward error of the root, and what ended the iteration."""
-    values, vectors = np.linalg.eigh(found.Y)
-    order = np.argsort(-np.abs(values), kind="stable")
-    values, vectors = values[order], vectors[:, order]
+    values, vectors = by_modulus(found.Y)
     sizes = np.abs(values)
     kept = int(np.count_nonzero(sizes > _forward(request.tol / 2, request.power) * found.size))
     settled = found.settled(_forward(request.tol / 4, request.power))

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnla.checks import check_whole
-from rnla.errors import DeadlineReached, InputError
-from rnla.iterate import loop, tick
+from rnla.errors import InputError
+from rnla.iterate import loop_or_late, tick
 from rnla.matfun.dense_roots import change_of, corrected_by, entries_of
 from rnla.matfun.galerkin import projected_root
 from rnla.matfun.panels import Small
@@ -83,11 +83,7 @@ class NewtonKleinman:
             # Rounding: what would square in exact arithmetic no longer falls.
             return len(now.history) > 3 and now.history[-1] > now.history[-2] and now.history[-1] < 1e-8 * problem.norm
 
-        late = False
-        try:
-            last = loop(_Iterate(np.zeros_like(H), (problem.norm,)), step, finished)
-        except DeadlineReached as error:
-            last, late = error.result, True
+        last, late = loop_or_late(_Iterate(np.zeros_like(H), (problem.norm,)), step, finished)
         found = corrected_by(
             problem, H, last.X, change, "the residual, computed", last.history[:-1], len(H) * len(last.history)
         )

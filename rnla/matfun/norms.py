@@ -9,22 +9,21 @@ S2. Any other: block Lanczos on B (rnla/error/krylov_norm.py), whose lower bound
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from rnla._xp.linalg import host_values
 from rnla.error.krylov_norm import krylov_norm
+from rnla.matfun.anchor import FAILURE
 from rnla.matfun.panels import inner, times
 from rnla.matfun.roots import DiagonalRoot, Root
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.rng import Key
 
-__all__ = ["NormBounds", "hermitian_like", "norm_bounds"]
+__all__ = ["NormBounds", "lanczos_norm", "norm_bounds"]
 
-_FAILURE = 1e-10
 _RATIO = 1.5
 
 
@@ -47,10 +46,15 @@ class NormBounds:
     products: int
 
 
-def hermitian_like(root: Any, product: Callable[[Any], Any]) -> Ledger:
-    """Return the ledger over a Hermitian matrix that is known by its product, in the shape and library of a root."""
+def lanczos_norm(root: Any, product: Callable[[Any], Any], key: Key) -> tuple[float, float, bool, int]:
+    """Return bounds on a norm from products, whether they are exact, and the columns multiplied.
+
+    The matrix is Hermitian, in the shape and library of a root; the upper bound fails with probability `FAILURE`.
+    """
     kept = SimpleNamespace(shape=root.shape, dtype=root.dtype, xp=root.xp, device=root.device, matmat=product)
-    return Ledger(Implicit(kept, root.dtype, root.xp, root.device).hermitian())
+    op = Ledger(Implicit(kept, root.dtype, root.xp, root.device).hermitian())
+    lower, upper, exact = krylov_norm(op, key, failure=FAILURE, ratio=_RATIO)
+    return lower * 2.0**op.exponent, upper * 2.0**op.exponent, exact, op.counts.products
 
 
 def norm_bounds(root: Root, panel: Any, sign: int, change: float, key: Key) -> NormBounds:
@@ -73,10 +77,8 @@ def norm_bounds(root: Root, panel: Any, sign: int, change: float, key: Key) -> N
         diagonal = host_values(root.h) ** 2 + sign * host_values(xp.sum(modulus * modulus, axis=1))
         lower = max(0.0, float(diagonal.max(initial=0.0)), max(root.upper**2, change) if sign > 0 else 0.0)
         return NormBounds(lower, root.upper**2 + max(sign, 0) * change, 0.0, 0)
-    op = hermitian_like(root, lambda x: root.matmat(root.matmat(x)) + sign * times(panel, inner(panel, x)))
-    lower, upper, exact = krylov_norm(op, key.child("norm"), failure=_FAILURE, ratio=_RATIO)
-    scale = 2.0**op.exponent
-    lower, upper = lower * scale, upper * scale
+    lower, upper, exact, products = lanczos_norm(
+        root, lambda x: root.matmat(root.matmat(x)) + sign * times(panel, inner(panel, x)), key.child("norm")
+    )
     own = root.upper**2 + max(sign, 0) * change
-    failure = 0.0 if exact or own <= upper else _FAILURE
-    return NormBounds(lower, min(upper, own) if math.isfinite(own) else upper, failure, 2 * op.counts.products)
+    return NormBounds(lower, min(upper, own), 0.0 if exact or own <= upper else FAILURE, 2 * products)

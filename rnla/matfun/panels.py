@@ -11,9 +11,25 @@ from rnla._xp.linalg import adjoint
 from rnla._xp.namespace import device_of, from_host, is_numpy, namespace_of, to_host
 from rnla.config import get_config
 
-__all__ = ["adjoint_multiplied", "at_home", "inner", "multiplied", "real_row", "scaled_columns", "small_dtype", "times"]
+__all__ = [
+    "adjoint_multiplied",
+    "at_home",
+    "by_modulus",
+    "dtype_of",
+    "inner",
+    "multiplied",
+    "real_row",
+    "scaled_columns",
+    "small_dtype",
+    "times",
+]
 
 Small = np.ndarray[Any, Any]
+
+
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """Return the dtype of an array of any library as NumPy's."""
+    return np.dtype(str(x.dtype).rpartition(".")[2])
 
 
 def small_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -23,9 +39,7 @@ def small_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def at_home(small: Small, like: Any) -> Any:
     """Return a small array in the library, on the device and in the dtype of a panel."""
-    xp = namespace_of(like)
-    dtype = np.dtype(str(like.dtype).rpartition(".")[2])
-    return from_host(np.ascontiguousarray(small, dtype=dtype), xp, device_of(like))
+    return from_host(np.ascontiguousarray(small, dtype=dtype_of(like)), namespace_of(like), device_of(like))
 
 
 def inner(q: Any, x: Any) -> Small:
@@ -55,11 +69,17 @@ def times(q: Any, c: Small) -> Any:
 
 def real_row(values: Small, like: Any) -> Any:
     """Return a real vector in the library, on the device and in the precision of a panel."""
-    dtype = np.dtype(str(like.dtype).rpartition(".")[2])
-    real = np.zeros((), dtype=dtype).real.dtype
+    real = np.zeros((), dtype=dtype_of(like)).real.dtype
     return from_host(np.ascontiguousarray(values, dtype=real), namespace_of(like), device_of(like))
 
 
 def scaled_columns(panel: Any, values: Small) -> Any:
     """Return the panel with its columns multiplied by real numbers."""
     return panel * real_row(values, panel)[None, :]
+
+
+def by_modulus(Y: Small) -> tuple[Small, Small]:
+    """Return the eigenvalues of a Hermitian array by descending modulus, and their eigenvectors."""
+    values, vectors = np.linalg.eigh(Y)
+    order = np.argsort(-np.abs(values), kind="stable")
+    return values[order], vectors[:, order]

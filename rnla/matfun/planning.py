@@ -140,12 +140,11 @@ def planned(outlook: Outlook, n: int, k: int, dtype: np.dtype[Any], request: Roo
         reasons.append("a dense root is decomposed once, which costs one eigh; SqrtState keeps it for more changes")
     if request.stages == 2 and outlook.kind != _NO_ROOT:
         reasons.append("a fourth root is the root of a root: two stages")
-    of = f"{'B' if request.power > 0 else 'B^-1'}, B = A {'+' if request.sign > 0 else '-'} D D^H"
     known_how = "certified" if getattr(method, "certifies", True) else "as far as it is estimated"
     lines = (
         ("steps", f"about {steps}" + ("" if known or not steps else ", as is usual; the spectrum is not known")),
         ("rank", f"at most about {width}, of which what the tolerance needs is kept"),
-        ("accuracy", f"backward error {request.tol:.1e} of the norm of {of}, {known_how}"),
+        ("accuracy", f"backward error {request.tol:.1e} of the norm of {request.of}, {known_how}"),
     )
     memory = (width * n * 3 * request.stages + (2 * n * n if dense else 0)) * dtype.itemsize
     return TopicPlan(

@@ -12,11 +12,12 @@ Cost: a block of k columns on l: one product with H, 10 n k l flops.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import frobenius
+from rnla.iterate import tick
 from rnla.matfun.panels import Small, inner, small_dtype, times
 from rnla.matfun.roots import Root
 from rnla.orth import CholeskyQR2, HouseholderQR
@@ -25,11 +26,12 @@ from rnla.orth.protocols import Orthonormalizer
 from rnla.rangefinder.growing import appended, with_room
 from rnla.rng import Key
 
-__all__ = ["Projection", "begun", "grown", "on_basis", "padded"]
+__all__ = ["Projection", "begun", "grown", "krylov_grown", "on_basis", "padded"]
 
 _SMALL = 1 << 14  # entries of a panel up to which reflections in cache take a third of the time of two Gram matrices
 _ROOM = 16  # blocks
 _NARROW = 16  # columns
+_GROWTH = 1.2  # of a Krylov space between two looks at what is projected on it
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -99,14 +101,26 @@ def on_basis(root: Root, Q: Any) -> Projection:
     return Projection(root, Q, (t + t.conj().T) / 2, int(Q.shape[1]), images, images)
 
 
-def grown(projection: Projection, block: Any, key: Key) -> tuple[Projection, float]:
-    """Return the projection on a basis to which the range of a block was added, and its norm before (S2)."""
+def grown(projection: Projection, block: Any, key: Key) -> Projection:
+    """Return the projection on a basis to which the range of a block was added (S2)."""
     free = projection.root.shape[0] - projection.size
     block = block[:, : min(int(block.shape[1]), free)]
     if block.shape[1] == 0:
-        return projection, 0.0
-    size = frobenius(block)
-    return _with(projection, orthonormalize_against(projection.Q, block, _orth_for(block), key)), size
+        return projection
+    return _with(projection, orthonormalize_against(projection.Q, block, _orth_for(block), key))
+
+
+def krylov_grown(projection: Projection, blocks: int, most: int, key: Key) -> tuple[Projection, int]:
+    """Return a projection on a Krylov space of so many blocks, grown until it is worth another look, and its blocks.
+
+    Each block is what the products with the last one have outside the space; there are `most` at most.
+    """
+    wanted = min(most, max(blocks + 1, math.ceil(_GROWTH * blocks)))
+    while blocks < wanted and not projection.whole:
+        tick()
+        projection = grown(projection, projection.outside(), key.child("basis", blocks))
+        blocks += 1
+    return projection, blocks
 
 
 def padded(c: Small, size: int) -> Small:

@@ -12,6 +12,7 @@ from rnla._xp.linalg import eps_of
 from rnla.checks import check_choice, check_number, check_tol, check_whole
 from rnla.errors import DTypeError, InputError
 from rnla.matfun.protocols import RootMethod
+from rnla.results.root_update import RootResume
 
 __all__ = ["POWERS", "RootRequest", "read_root_request"]
 
@@ -47,6 +48,17 @@ class RootRequest:
     def explicit(self) -> bool:
         """Whether a tolerance was given."""
         return math.isinf(self.of_change)
+
+    @property
+    def of(self) -> str:
+        """The matrix, in words, whose norm the error is relative to."""
+        return f"{'B' if self.power > 0 else 'B^-1'}, B = A {'+' if self.sign > 0 else '-'} D D^H"
+
+    @property
+    def resume(self) -> RootResume:
+        """What travels with a result."""
+        asked = {"sign": self.sign, "power": self.power, "tol": self.tol, "max_rank": self.max_rank}
+        return RootResume("sqrtm_update", asked)
 
     @property
     def stages(self) -> int:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnla._xp.namespace import namespace_of
-from rnla.matfun.panels import Small, inner, real_row, small_dtype, times
+from rnla.matfun.panels import Small, dtype_of, inner, real_row, small_dtype, times
 from rnla.rangefinder.growing import appended, with_room
 
 __all__ = ["Looked", "Resolvents", "feasible", "poles_of_root"]
@@ -84,9 +84,8 @@ class Resolvents:
         self.signs: Small = np.zeros(0)
         self._like = like[:1, :]
         self._panel: Any = None
-        dtype = np.dtype(str(like.dtype).rpartition(".")[2])
         first = min(room, _FIRST)
-        self._inverses: Small = np.zeros((len(shifts), first, first), dtype=small_dtype(dtype))
+        self._inverses: Small = np.zeros((len(shifts), first, first), dtype=small_dtype(dtype_of(like)))
         self._added = 0.0  # sum of the squares of the entries of the Gram matrix of what was added
 
     @property

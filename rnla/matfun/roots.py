@@ -22,13 +22,23 @@ import numpy as np
 from rnla._xp.linalg import frobenius, host_values
 from rnla._xp.namespace import device_of, namespace_of
 from rnla.errors import NonFiniteError
-from rnla.matfun.counted import Counts
-from rnla.matfun.panels import adjoint_multiplied, inner, multiplied, times
+from rnla.matfun.counted import Counts, recounted
+from rnla.matfun.panels import Small, adjoint_multiplied, inner, multiplied, times
 from rnla.operators.algebra import Scaled
 from rnla.operators.scan import times_power_of_two
 from rnla.rng import Key
 
-__all__ = ["DiagonalRoot", "FramedRoot", "InverseRoot", "Root", "ScaledRoot", "UpdatedRoot", "scaled"]
+__all__ = [
+    "DiagonalRoot",
+    "FramedRoot",
+    "InverseRoot",
+    "Root",
+    "ScaledRoot",
+    "UpdatedRoot",
+    "scaled",
+    "times_power",
+    "woodbury",
+]
 
 
 class Root(Protocol):
@@ -97,9 +107,7 @@ class DiagonalRoot:
 
     def counted(self) -> DiagonalRoot:
         """Return the same root with counts of its own."""
-        other = DiagonalRoot.__new__(DiagonalRoot)
-        other.__dict__.update(self.__dict__)
-        other.counts = Counts()
+        other: DiagonalRoot = recounted(self)
         return other
 
     def matmat(self, x: Any) -> Any:
@@ -207,14 +215,22 @@ class UpdatedRoot:
             kept = g, inner(self.V, g)
             self._cores = {s: kept}
         g, core = kept
-        y = self.root.shifted_solve(s, x)
-        try:
-            c = np.linalg.solve(np.eye(len(self.w)) + core * self.w, inner(self.V, y))
-        except np.linalg.LinAlgError:
-            raise NonFiniteError(
-                f"the corrected root plus {s:.3g} I is singular, so it cannot be solved with"
-            ) from None
-        return y - times(g, self.w[:, None] * c)
+        return woodbury(self.V, self.w, g, core, self.root.shifted_solve(s, x), s)
+
+
+def woodbury(V: Any, w: Small, g: Any, core: Small, y: Any, s: float) -> Any:
+    """Return (H + V diag(w) V^H + s I)^{-1} X from g = (H + s I)^{-1} V, core = V^H g and y = (H + s I)^{-1} X.
+
+    Raises
+    ------
+    NonFiniteError
+        It is singular.
+    """
+    try:
+        c = np.linalg.solve(np.eye(len(w)) + core * w, inner(V, y))
+    except np.linalg.LinAlgError:
+        raise NonFiniteError(f"the corrected root plus {s:.3g} I is singular, so it cannot be solved with") from None
+    return y - times(g, w[:, None] * c)
 
 
 class FramedRoot:
@@ -279,12 +295,12 @@ class ScaledRoot:
         self.root, self.exponent = root, exponent
         self.shape, self.dtype, self.xp, self.device = root.shape, root.dtype, root.xp, root.device
         self.kind, self.solves, self.counts = root.kind, root.solves, root.counts
-        self.lower, self.upper = _times(root.lower, exponent), _times(root.upper, exponent)
+        self.lower, self.upper = times_power(root.lower, exponent), times_power(root.upper, exponent)
 
     @property
     def magnitude(self) -> float:
         """About how large the root is."""
-        return _times(self.root.magnitude, self.exponent)
+        return times_power(self.root.magnitude, self.exponent)
 
     def counted(self) -> ScaledRoot:
         """Return the same root with counts of its own."""
@@ -297,11 +313,17 @@ class ScaledRoot:
     def shifted_solve(self, s: float, x: Any) -> Any:
         """Return (2^e H + s I)^{-1} X."""
         # X is scaled before the solve: its entries are near those of the caller's own numbers then.
-        return self.root.shifted_solve(_times(s, -self.exponent), times_power_of_two(x, -self.exponent))
+        return self.root.shifted_solve(times_power(s, -self.exponent), times_power_of_two(x, -self.exponent))
 
 
-def _times(value: float, exponent: int) -> float:
-    """Return value 2^exponent, inf where that overflows."""
+def times_power(value: float, exponent: int) -> float:
+    """Return value 2^exponent, inf where that overflows.
+
+    Examples
+    --------
+    >>> times_power(3.0, 2), times_power(1.0, 5000)
+    (12.0, inf)
+    """
     try:
         return math.ldexp(value, exponent)
     except OverflowError:

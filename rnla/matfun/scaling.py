@@ -6,7 +6,6 @@ inverse root by 2^{-e}, of a fourth root by 2^{e/2} (e is even), and nothing is 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
@@ -16,9 +15,8 @@ from rnla._xp.linalg import eps_of
 from rnla.errors import NonFiniteError
 from rnla.matfun.change import Change
 from rnla.matfun.roots import Root
-from rnla.operators.scan import times_power_of_two
 
-__all__ = ["common_exponent", "of_power", "require_representable", "rescaled", "times_power"]
+__all__ = ["common_exponent", "of_power", "require_representable", "rescaled"]
 
 _COMFORT = {True: 1e5, False: 1e60}  # of single and of double precision: fourth powers stay in range
 
@@ -44,31 +42,12 @@ def rescaled(change: Change, exponent: int) -> Change:
         It leaves the range of the numbers, so different are the sizes of A_half and D.
     """
     shift = change.exponent - exponent
-    if shift > (60 if eps_of(change.panel.dtype) > 1e-10 else 500):
+    if shift > change.highest:
         raise NonFiniteError(
             f"D is about 2^{shift} times as large as the smallest eigenvalue of A_half, and squares overflow; bring "
             "A_half and D nearer to each other, or ask for power=0.5 or 0.25"
         )
-    if shift == 0:
-        return dataclasses.replace(change, exponent=0)
-    return dataclasses.replace(
-        change, panel=times_power_of_two(change.panel, max(shift, -1070)), norm=times_power(change.norm, 2 * shift),
-        dropped=times_power(change.dropped, 2 * shift), exponent=0,
-    )  # fmt: skip
-
-
-def times_power(value: float, exponent: int) -> float:
-    """Return value 2^exponent, inf where that overflows.
-
-    Examples
-    --------
-    >>> times_power(3.0, 2), times_power(1.0, 5000)
-    (12.0, inf)
-    """
-    try:
-        return math.ldexp(value, exponent)
-    except OverflowError:
-        return math.inf
+    return change.shifted(shift)
 
 
 def of_power(exponent: int, power: float) -> int:

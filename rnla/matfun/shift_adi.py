@@ -37,8 +37,8 @@ import numpy as np
 
 from rnla._xp.linalg import eps_of, frobenius
 from rnla.checks import check_choice, check_whole
-from rnla.errors import DeadlineReached, InputError, OperatorError
-from rnla.iterate import loop, tick
+from rnla.errors import InputError, OperatorError
+from rnla.iterate import loop_or_late, tick
 from rnla.matfun.panels import Small, times
 from rnla.matfun.projection import Projection, begun, grown, padded
 from rnla.matfun.protocols import Correction, RootProblem
@@ -119,11 +119,7 @@ class ShiftADI:
             met = now.history[-1] <= max(problem.target - now.slack, now.slack)
             return met or now.stuck or len(now.shifts) >= most
 
-        late = False
-        try:
-            state = loop(state, step, finished)
-        except DeadlineReached as error:
-            state, late = error.result, True
+        state, late = loop_or_late(state, step, finished)
         status = Status.DEADLINE if late else Status.ITERATIONS
         if state.history[-1] + state.slack <= problem.target:
             status = Status.MET
@@ -165,7 +161,7 @@ class ShiftADI:
             S = before.T + sign * (now.Z @ now.Z.conj().T)
             s = adaptive_shift(S, now.R, list(now.recent), sign, problem.target)  # S2
         solved = problem.root.shifted_solve(s, now.residual)
-        projection, _ = grown(before, solved, problem.key.child("basis", done + 1))
+        projection = grown(before, solved, problem.key.child("basis", done + 1))
         Z, R = padded(now.Z, projection.size), padded(now.R, projection.size)
         shifted = projection.T + sign * (Z @ Z.conj().T)
         shifted[np.diag_indices_from(shifted)] += s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -13,7 +14,7 @@ from rnla.checks import check_choice, check_number, check_tol, check_whole
 from rnla.config import fixed_settings
 from rnla.errors import BackendError, DTypeError, InputError, NonFiniteError
 from rnla.iterate import watching
-from rnla.matfun.anchor import decomposed, identity_anchor, probed
+from rnla.matfun.anchor import Anchor, decomposed, probed
 from rnla.matfun.change import change_given, narrowed
 from rnla.matfun.drift import Asked
 from rnla.matfun.panels import multiplied
@@ -91,23 +92,19 @@ def begun_core(
 
 def _dense(given: Any, is_root: bool, kept: bool, asked: Asked, key: Key) -> Core:
     hermitian_ledger(given)
-    n = int(given.shape[0])
-    eps = eps_of(given.dtype)
-    matrix_error = 0.0
+    tolerated, matrix_error = 1e3 * int(given.shape[0]) * eps_of(given.dtype), 0.0
     matrix = (given + adjoint(given)) / 2
     if is_root:
-        inside = decomposed(matrix, 1e3 * n * eps, key.child("begin"), power=1)
+        inside = decomposed(matrix, tolerated, key.child("begin"), power=1)
         half, matrix = matrix, multiplied(matrix, matrix)
         matrix = (matrix + adjoint(matrix)) / 2
-        size = inside.top
-        error = (2 * size + inside.error) * inside.error
-        anchor = type(inside)(inside.h, inside.U, error, inside.skew)
+        anchor = dataclasses.replace(inside, error=(2 * inside.top + inside.error) * inside.error)
         if kept:
             matrix_error = probed(
                 lambda x: multiplied(matrix, x) - multiplied(half, multiplied(half, x)), anchor.U, key.child("square")
             )
     else:
-        anchor = decomposed(matrix, 1e3 * n * eps, key.child("begin"))
+        anchor = decomposed(matrix, tolerated, key.child("begin"))
     return Core(anchor, anchor.U, matrix if kept else None, asked, key, matrix_error)
 
 
@@ -119,9 +116,7 @@ def _diagonal(given: Any, is_root: bool, asked: Asked, key: Key) -> Core:
         raise InputError(f"the diagonal has the entry {least:.3g}: the matrix is not positive semidefinite")
     xp = namespace_of(given)
     h = given + 0 if is_root else xp.sqrt(given)
-    anchor = identity_anchor(h)
-    rounding = 2 * eps_of(h.dtype) * max_abs(h) ** 2
-    return Core(anchor, h[:, None], None, asked, key, rounding)
+    return Core(Anchor(h, None, 0.0, 0.0), h[:, None], None, asked, key, 2 * eps_of(h.dtype) * max_abs(h) ** 2)
 
 
 def narrowed_pair(core: Core, D_in: Any, D_out: Any) -> tuple[Any, np.ndarray[Any, Any], float, float]:

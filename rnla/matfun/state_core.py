@@ -18,7 +18,7 @@ from rnla.matfun.drift import Asked, Drift
 from rnla.matfun.galerkin import galerkin
 from rnla.matfun.held import ThinRoot, WholeRoot, changed
 from rnla.matfun.inverse_bound import inverse_bound
-from rnla.matfun.panels import adjoint_multiplied, inner, multiplied, times
+from rnla.matfun.panels import adjoint_multiplied, dtype_of, inner, multiplied, times
 from rnla.matfun.projection import begun
 from rnla.matfun.resolvents import Looked, Resolvents, feasible, poles_of_root
 from rnla.matfun.shifts import steps_needed
@@ -62,7 +62,7 @@ class Core:
 
     def __init__(self, anchor: Anchor, like: Any, matrix: Any, asked: Asked, key: Key, matrix_error: float) -> None:
         self.asked, self.key, self.matrix, self.like = asked, key, matrix, like[:, :0]
-        self.dtype = np.dtype(str(like.dtype).rpartition(".")[2])
+        self.dtype = dtype_of(like)
         self.eps = eps_of(self.dtype)
         self.pending: list[tuple[Any, np.ndarray[Any, Any]]] = []  # changes that `matrix` does not hold yet
         self.whole = True  # not so between the first and the last part of a change
