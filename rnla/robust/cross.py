@@ -32,6 +32,7 @@ Differences from the papers [hamm2022]_, [cai2021]_, each with what was measured
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 from typing import Any, ClassVar
@@ -49,7 +50,7 @@ from rnla.robust.scaling import resolved
 from rnla.robust.skeletons import compressed, located, retracted, settled
 from rnla.robust.thresholds import Threshold
 
-__all__ = ["IRCUR", "CrossState", "RieCUR"]
+__all__ = ["IRCUR", "CrossMethod", "CrossState", "RieCUR"]
 
 Array = np.ndarray[Any, Any]
 
@@ -65,15 +66,44 @@ class CrossState:
     columns: Array
 
 
-def _check(part: Any) -> None:
-    check_positive("samples", part.samples)
-    if not 0 < check_positive("decay", part.decay) < 1:
-        raise InputError(f"decay={part.decay} must lie between 0 and 1: what the threshold is multiplied with")
-    check_choice("sampling", part.sampling, ("uniform", "leverage"))
+@dataclasses.dataclass(frozen=True, slots=True)
+class CrossMethod(abc.ABC):
+    """What the methods that read a cross have in common: all but what L is made of the skeleton (S4)."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    tangent: ClassVar[bool]
+    reads_all: ClassVar[bool] = False
+
+    samples: float
+    decay: float = 0.7
+    resample: bool = True
+    sampling: str = "uniform"
+    threshold: Threshold = Threshold()
+
+    def __post_init__(self) -> None:
+        check_positive("samples", self.samples)
+        if not 0 < check_positive("decay", self.decay) < 1:
+            raise InputError(f"decay={self.decay} must lie between 0 and 1: what the threshold is multiplied with")
+        check_choice("sampling", self.sampling, ("uniform", "leverage"))
+
+    @property
+    def summary(self) -> str:
+        """The method in one line."""
+        fixed = "" if self.resample else ", one cross for all iterations"
+        return f"{self.title} (samples {self.samples:g}, decay {self.decay:g}, {self.sampling} sampling{fixed})"
+
+    def start(self, problem: Problem) -> CrossState:
+        """Return the first state, of the skeleton of D as it is."""
+        return _first(self, problem)
+
+    def advance(self, problem: Problem, state: CrossState) -> CrossState:
+        """Return the next state."""
+        return _next(self, problem, state)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RieCUR:
+class RieCUR(CrossMethod):
     """Riemannian CUR: skeletons of a sampled cross, projected on the tangent space of the iterate before.
 
     Parameters
@@ -101,33 +131,14 @@ class RieCUR:
     """
 
     name: ClassVar[str] = "riecur"
-    reads_all: ClassVar[bool] = False
+    title: ClassVar[str] = "Riemannian CUR"
+    tangent: ClassVar[bool] = True
 
     samples: float = 3.0
-    decay: float = 0.7
-    resample: bool = True
-    sampling: str = "uniform"
-    threshold: Threshold = Threshold()
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    @property
-    def summary(self) -> str:
-        """The method in one line."""
-        return f"Riemannian CUR ({_words(self)})"
-
-    def start(self, problem: Problem) -> CrossState:
-        """Return the first state, of the skeleton of D as it is."""
-        return _first(self, problem)
-
-    def advance(self, problem: Problem, state: CrossState) -> CrossState:
-        """Return the next state."""
-        return _next(self, problem, state, tangent=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class IRCUR:
+class IRCUR(CrossMethod):
     """Iterated robust CUR: the skeleton of a sampled cross is the next iterate.
 
     Parameters
@@ -144,37 +155,13 @@ class IRCUR:
     """
 
     name: ClassVar[str] = "ircur"
-    reads_all: ClassVar[bool] = False
+    title: ClassVar[str] = "iterated robust CUR"
+    tangent: ClassVar[bool] = False
 
     samples: float = 4.0
-    decay: float = 0.7
-    resample: bool = True
-    sampling: str = "uniform"
-    threshold: Threshold = Threshold()
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    @property
-    def summary(self) -> str:
-        """The method in one line."""
-        return f"iterated robust CUR ({_words(self)})"
-
-    def start(self, problem: Problem) -> CrossState:
-        """Return the first state, of the skeleton of D as it is."""
-        return _first(self, problem)
-
-    def advance(self, problem: Problem, state: CrossState) -> CrossState:
-        """Return the next state."""
-        return _next(self, problem, state, tangent=False)
 
 
-def _words(part: Any) -> str:
-    fixed = "" if part.resample else ", one cross for all iterations"
-    return f"samples {part.samples:g}, decay {part.decay:g}, {part.sampling} sampling{fixed}"
-
-
-def _cross(part: Any, problem: Problem, iteration: int, factors: Factors | None) -> tuple[Array, Array]:
+def _cross(part: CrossMethod, problem: Problem, iteration: int, factors: Factors | None) -> tuple[Array, Array]:
     """Return the rows and columns of an iteration (S1)."""
     m, n = problem.reader.shape
     key = problem.key.child("cross", iteration if part.resample else 0)
@@ -195,7 +182,7 @@ def _leverages(u: Any) -> Array:
     return np.asarray(0.5 / len(scores) + 0.5 * scores / max(float(scores.sum()), 1e-300))
 
 
-def _first(part: Any, problem: Problem) -> CrossState:
+def _first(part: CrossMethod, problem: Problem) -> CrossState:
     reader, (m, n) = problem.reader, problem.reader.shape
     i, j = _cross(part, problem, 0, None)
     like = from_host(np.zeros((0, 0), dtype=reader.dtype), reader.xp, reader.device)
@@ -210,7 +197,7 @@ def _first(part: Any, problem: Problem) -> CrossState:
     return CrossState(compressed(f, g), level, (step,), i, j)
 
 
-def _next(part: Any, problem: Problem, state: CrossState, tangent: bool) -> CrossState:
+def _next(part: CrossMethod, problem: Problem, state: CrossState) -> CrossState:
     reader, old = problem.reader, state.factors
     fixed = part.sampling == "uniform" and not part.resample
     i, j = (state.rows, state.columns) if fixed else _cross(part, problem, len(state.trace), old)
@@ -223,7 +210,7 @@ def _next(part: Any, problem: Problem, state: CrossState, tangent: bool) -> Cros
     if reached(trace, problem.tol, problem.least) or not math.isfinite(step.residual):
         return CrossState(settled(old) if math.isfinite(step.residual) else old, level, trace, i, j)
     f, g = located(reader, c, r, i, j, problem.rank, old.Vh)  # S4
-    new = retracted(f, g, old) if tangent else compressed(f, g)
+    new = retracted(f, g, old) if part.tangent else compressed(f, g)
     return CrossState(new, level, trace, i, j)
 
 
