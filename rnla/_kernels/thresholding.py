@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from rnla._kernels import compiled
 from rnla._kernels.threads import even_ranges, run
 
-__all__ = ["Tally", "cleaned", "cleaned_cross", "cleaned_products"]
+__all__ = ["Tally", "cleaned", "cleaned_products", "pieces", "task_ranges", "turned"]
 
 Array = np.ndarray[Any, Any]
 
@@ -69,9 +69,8 @@ class Tally:
 
 
 def cleaned(
-    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float, threads: int,
-    room: Array | None = None,
-) -> tuple[Array, Tally]:  # fmt: skip
+    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float, threads: int
+) -> tuple[Array, Tally]:
     """Return B for chosen rows and columns of A, and the tally.
 
     Parameters
@@ -82,69 +81,16 @@ def cleaned(
     left, right : numpy.ndarray, shapes (number of rows, r) and (r, number of columns)
     threshold : float
     threads : int
-    room : numpy.ndarray, one-dimensional, optional
-        Where B is put: memory that is asked of the system anew costs as much as the work.
     """
-    return _worked([_job(a, rows, columns, left, right, threshold, room)], threads)[0]
-
-
-def cleaned_cross(
-    a: Array, rows: Array, columns: Array, left: Array, right: Array, threshold: float, threads: int,
-    rooms: Sequence[Array],
-) -> list[tuple[Array, Tally]]:  # fmt: skip
-    """Return what `cleaned` does for these rows, and for these columns, with their tasks side by side.
-
-    Parameters
-    ----------
-    a, rows, columns, threshold, threads
-        As for `cleaned`; neither rows nor columns are None.
-    left, right : numpy.ndarray, shapes (m, r) and (r, n)
-    rooms : of two numpy.ndarray, one-dimensional
-    """
-    jobs = [
-        _job(a, rows, None, np.take(left, rows, axis=0), right, threshold, rooms[0]),
-        _job(a, None, columns, left, np.take(right, columns, axis=1), threshold, rooms[1]),
-    ]
-    return _worked(jobs, threads)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
-    """B, and what makes a range of its rows (of its columns, where A lies in columns)."""
-
-    out: Array
-    make: Callable[[slice], tuple[float, ...]]
-    parts: list[slice]
-
-
-def _job(
-    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float,
-    room: Array | None,
-) -> _Job:  # fmt: skip
-    if _turned(a):  # the same of the transposed, which lies in rows
-        other = _job(a.T, columns, rows, right.T, left.T, threshold, room)
-        return dataclasses.replace(other, out=other.out.T)
+    if turned(a):  # the same of the transposed, which lies in rows
+        out, tally = cleaned(a.T, columns, rows, right.T, left.T, threshold, threads)
+        return out.T, tally
     k = a.shape[0] if rows is None else len(rows)
     n = a.shape[1] if columns is None else len(columns)
-    out = np.empty((k, n), dtype=a.dtype) if room is None else room[: k * n].reshape(k, n)
-    kernels = _kernels(a)
-    left, right = np.ascontiguousarray(left, dtype=a.dtype), np.ascontiguousarray(right, dtype=a.dtype)
-    if kernels is not None:
-        return _Job(
-            out, _replacing(kernels, a, rows, columns, left, right, threshold, out), even_ranges(k, _parts(k, n))
-        )
-
-    def plain(part: slice) -> tuple[float, ...]:
-        return _plain(_taken(a, rows, columns, part), left[part], right, threshold, None, out[part])
-
-    return _Job(out, plain, even_ranges(k, _parts(k, n)))
-
-
-def _worked(jobs: list[_Job], threads: int) -> list[tuple[Array, Tally]]:
-    """Return what the jobs make; the parts of all of them are handed out together."""
-    tasks = [(job, part) for job in jobs for part in job.parts]
-    found = iter(run(lambda task: task[0].make(task[1]), tasks, threads))
-    return [(job.out, Tally.of([next(found) for _ in job.parts])) for job in jobs]
+    out, whole = np.empty((k, n), dtype=a.dtype), slice(0, n)
+    piece = pieces(a, rows, columns, left, right, threshold)
+    tallies = run(lambda part: piece(part, whole, out[part]), task_ranges(k, n), threads)
+    return out, Tally.of(tallies)
 
 
 def cleaned_products(
@@ -162,49 +108,66 @@ def cleaned_products(
         Entries where it is False are not looked at: B has the model there.
     threads : int
     """
-    if mask is None and _turned(a):
+    if mask is None and turned(a):
         backward, forward, tally = cleaned_products(a.T, right.T, left.T, threshold, v, u, None, threads)
         return forward, backward, tally
     m, n = a.shape
-    kernels = _kernels(a) if mask is None else None
-    left, right = np.ascontiguousarray(left, dtype=a.dtype), np.ascontiguousarray(right, dtype=a.dtype)
+    whole, piece = slice(0, n), pieces(a, None, None, left, right, threshold, mask)
     forward = np.empty((m, v.shape[1]), dtype=a.dtype)
-    groups = even_ranges(m, _PARTS)
 
     def task(group: slice) -> tuple[Array, list[tuple[float, ...]]]:
         backward, tallies = np.zeros((u.shape[1], n), dtype=a.dtype), []
-        pieces = even_ranges(group.stop - group.start, _parts(group.stop - group.start, n))
-        room = np.empty((max((piece.stop - piece.start for piece in pieces), default=0), n), dtype=a.dtype)
-        replace = None if kernels is None else _replacing(kernels, a, None, None, left, right, threshold, room)
-        for piece in pieces:
-            part = slice(group.start + piece.start, group.start + piece.stop)
+        parts = task_ranges(group.stop - group.start, n)
+        room = np.empty((max((part.stop - part.start for part in parts), default=0), n), dtype=a.dtype)
+        for each in parts:
+            part = slice(group.start + each.start, group.start + each.stop)
             block = room[: part.stop - part.start]
-            if replace is None:
-                seen = None if mask is None else mask[part]
-                tallies.append(_plain(a[part], left[part], right, threshold, seen, block))
-            else:
-                tallies.append(replace(part, 0))
+            tallies.append(piece(part, whole, block))
             forward[part] = block @ v
             backward += u[part].conj().T @ block
         return backward, tallies
 
-    found = run(task, groups, threads)
+    found = run(task, even_ranges(m, _PARTS), threads)
     total = found[0][0]
     for backward, _ in found[1:]:
         total = total + backward
     return forward, total.conj().T, Tally.of([each for _, tallies in found for each in tallies])
 
 
-def _parts(k: int, n: int) -> int:
-    return max(_PARTS if k * n > _TASK else 1, -(-k * n // _TASK))
+def task_ranges(k: int, n: int) -> list[slice]:
+    """Cut k lines of n entries in tasks."""
+    return even_ranges(k, max(_PARTS if k * n > _TASK else 1, -(-k * n // _TASK)))
 
 
-def _taken(a: Array, rows: Array | None, columns: Array | None, part: slice) -> Array:
-    block = a[part] if rows is None else a[rows[part]]
+def pieces(
+    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float,
+    mask: Array | None = None,
+) -> Callable[[slice, slice, Array], tuple[float, ...]]:  # fmt: skip
+    """Return what puts a range of the rows and of the columns of B into an array of that shape, and tells its tally.
+
+    Parameters
+    ----------
+    a, rows, columns, left, right, threshold, mask
+        As for `cleaned` and `cleaned_products`; A is not `turned`.
+    """
+    left, right = np.ascontiguousarray(left, dtype=a.dtype), np.ascontiguousarray(right, dtype=a.dtype)
+    kernels = _kernels(a) if mask is None else None
+    if kernels is not None:
+        return _compiled(kernels, a, rows, columns, left, right, threshold)
+
+    def plain(i: slice, j: slice, out: Array) -> tuple[float, ...]:
+        seen = None if mask is None else mask[i, j]
+        return _plain(_taken(a, rows, columns, i, j), left[i], right[:, j], threshold, seen, out)
+
+    return plain
+
+
+def _taken(a: Array, rows: Array | None, columns: Array | None, i: slice, j: slice) -> Array:
     if columns is None:
-        return block
+        return a[i, j] if rows is None else a[rows[i], j]
+    block = a[i] if rows is None else a[rows[i]]
     # The faster one copies all of an array whose rows are not contiguous.
-    return np.take(block, columns, axis=1) if rows is None and block.flags.c_contiguous else block[:, columns]
+    return np.take(block, columns[j], axis=1) if block.flags.c_contiguous and rows is None else block[:, columns[j]]
 
 
 def _plain(
@@ -228,42 +191,39 @@ def _plain(
     return clean, squares, outliers, float(np.fmax.reduce(gap, axis=None, initial=0.0))
 
 
-def _replacing(
-    kernels: Any, a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float,
-    out: Array,
-) -> Callable[..., tuple[float, ...]]:  # fmt: skip
-    """Return what works on a range of rows by the kernel, into the same rows of OUT, or those from `at` on.
+def _compiled(
+    kernels: Any, a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float
+) -> Callable[[slice, slice, Array], tuple[float, ...]]:
+    """Return the same by the kernel.
 
     Addresses are asked for once: NumPy takes as long to tell one as the kernel for a few hundred entries.
     """
-    like, item = a.dtype.type(0), a.itemsize
+    like, item, level = a.dtype.type(0), a.itemsize, a.dtype.type(threshold)
     which = _index(np.arange(a.shape[0]) if rows is None else rows)
     picked = which if columns is None else _index(columns)
-    n, r = out.shape[1], left.shape[1]
-    source, lda = a.ctypes.data, a.strides[0] // item
+    source, lda, r, ldr = a.ctypes.data, a.strides[0] // item, left.shape[1], right.shape[1]
     wheres, others, lefts, rights = which.ctypes.data, picked.ctypes.data, left.ctypes.data, right.ctypes.data
-    outs, ldo, level = out.ctypes.data, n, a.dtype.type(threshold)
-    keep = (which, picked, left, right, out)  # alive as long as their addresses are used
+    keep = (which, picked, left, right)  # alive as long as their addresses are used
 
-    def replace(part: slice, at: int | None = None) -> tuple[float, ...]:
+    def piece(i: slice, j: slice, out: Array) -> tuple[float, ...]:
         assert keep
-        first = part.start
         tally, work = np.zeros(4), np.empty(kernels.SLOTS * kernels.CHUNK, dtype=a.dtype)
+        begin, other = (source + j.start * item, others) if columns is None else (source, others + 8 * j.start)
         kernels.replace(
-            like, item, source, lda, part.stop - first, n, wheres + 8 * first, others, 1,
-            0 if columns is None else 1, lefts + first * r * item, r, rights, level,
-            outs + (first if at is None else at) * ldo * item, ldo, work.ctypes.data, tally.ctypes.data,
+            like, item, begin, lda, i.stop - i.start, j.stop - j.start, wheres + 8 * i.start, other, 1,
+            0 if columns is None else 1, lefts + i.start * r * item, r, rights + j.start * item, ldr, level,
+            out.ctypes.data, out.strides[0] // item, work.ctypes.data, tally.ctypes.data,
         )  # fmt: skip
         return tuple(tally.tolist())
 
-    return replace
+    return piece
 
 
 def _index(where: Array) -> Array:
     return np.ascontiguousarray(where, dtype=np.int64)
 
 
-def _turned(a: Array) -> bool:
+def turned(a: Array) -> bool:
     """Whether a real array lies in columns, so that the kernels can read its transpose, and they may be used."""
     return a.shape[0] > 1 and a.shape[1] > 1 and a.strides[1] != a.itemsize and _kernels(a.T) is not None
 

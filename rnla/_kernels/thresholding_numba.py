@@ -23,7 +23,8 @@ _LINE = 64  # bytes
 @njit(nogil=True, cache=True)
 def replace(
     like: Any, size: Any, a: Any, lda: Any, k: Any, n: Any, rows: Any, columns: Any, picked_rows: Any,
-    picked_columns: Any, left: Any, r: Any, right: Any, threshold: Any, out: Any, ldo: Any, work: Any, tally: Any,
+    picked_columns: Any, left: Any, r: Any, right: Any, ldr: Any, threshold: Any, out: Any, ldo: Any, work: Any,
+    tally: Any,
 ) -> None:  # fmt: skip
     """Set OUT (k, n) to A where abs(A - L) < threshold, else to L, with L = LEFT (k, r) RIGHT (r, n).
 
@@ -60,7 +61,7 @@ def replace(
                 for j in range(width):
                     model[j] = 0
             for p in range(r % 4):
-                weight, line = weights[p], at(like, right, p * n + start)
+                weight, line = weights[p], at(like, right, p * ldr + start)
                 if p == 0:
                     for j in range(width):
                         model[j] = weight * line[j]
@@ -69,8 +70,8 @@ def replace(
                         model[j] += weight * line[j]
             for p in range(r % 4, r, 4):  # four lines at a time, so that the sums are written a quarter as often
                 one, two, three, four = weights[p], weights[p + 1], weights[p + 2], weights[p + 3]
-                first, second = at(like, right, p * n + start), at(like, right, (p + 1) * n + start)
-                third, fourth = at(like, right, (p + 2) * n + start), at(like, right, (p + 3) * n + start)
+                first, second = at(like, right, p * ldr + start), at(like, right, (p + 1) * ldr + start)
+                third, fourth = at(like, right, (p + 2) * ldr + start), at(like, right, (p + 3) * ldr + start)
                 for j in range(width):
                     model[j] += one * first[j] + two * second[j] + three * third[j] + four * fourth[j]
             for j in range(width):
@@ -101,6 +102,6 @@ def warm(dtype: Any) -> None:
     here, work, tally = np.zeros(1, dtype).ctypes.data, np.empty(SLOTS * CHUNK, dtype), np.zeros(4)
     index = np.zeros(1, np.int64).ctypes.data
     replace(
-        dtype.type(0), dtype.itemsize, here, 1, 1, 1, index, index, 0, 0, here, 1, here, dtype.type(1), here, 1,
+        dtype.type(0), dtype.itemsize, here, 1, 1, 1, index, index, 0, 0, here, 1, here, 1, dtype.type(1), here, 1,
         work.ctypes.data, tally.ctypes.data,
     )  # fmt: skip

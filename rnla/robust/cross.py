@@ -189,10 +189,10 @@ def _first(part: CrossMethod, problem: Problem) -> CrossState:
     nothing = Factors(zeros((m, 0), like), None, zeros((0, n), like))
     start = part.threshold.start
     level = math.inf if start is None else part.threshold.at(start)
-    r, tally, c, other = reader.cross(i, j, nothing.U, nothing.Vh, level, part.threshold.kind)
+    kind, rank = part.threshold.kind, problem.rank
+    f, g, tally, other = located(reader, i, j, nothing.U, nothing.Vh, level, kind, rank, None)
     level = part.threshold.at(max(tally.largest, other.largest)) if start is None else level
-    f, g = located(reader, c, r, i, j, problem.rank, None)
-    step = _step(tally, other, level, r, c, problem)
+    step = _step(tally, other, level, f, g, len(i), len(j), problem)
     told(step, 1)
     return CrossState(compressed(f, g), level, (step,), i, j)
 
@@ -203,24 +203,26 @@ def _next(part: CrossMethod, problem: Problem, state: CrossState) -> CrossState:
     i, j = (state.rows, state.columns) if fixed else _cross(part, problem, len(state.trace), old)
     level = part.threshold.at(state.threshold * part.decay)
     left = old.U * cast(old.s, old.U.dtype)[None, :]
-    r, tally, c, other = reader.cross(i, j, left, old.Vh, level, part.threshold.kind)  # S2
-    step = _step(tally, other, level, r, c, problem)  # S3
+    kind, rank = part.threshold.kind, problem.rank
+    f, g, tally, other = located(reader, i, j, left, old.Vh, level, kind, rank, old.Vh)  # S2 and the first half of S4
+    step = _step(tally, other, level, f, g, len(i), len(j), problem)  # S3
     told(step, len(state.trace) + 1)
     trace = (*state.trace, step)
     if reached(trace, problem.tol, problem.least) or not math.isfinite(step.residual):
         return CrossState(settled(old) if math.isfinite(step.residual) else old, level, trace, i, j)
-    f, g = located(reader, c, r, i, j, problem.rank, old.Vh)  # S4
     new = retracted(f, g, old) if part.tangent else compressed(f, g)
     return CrossState(new, level, trace, i, j)
 
 
-def _step(rows: Tally, columns: Tally, level: float, r: Any, c: Any, problem: Problem) -> Step:
+def _step(rows: Tally, columns: Tally, level: float, f: Any, g: Any, i: int, j: int, problem: Problem) -> Step:
+    reader = problem.reader
+    m, n = reader.shape
     whole = math.sqrt(rows.squares) + math.sqrt(columns.squares)
     left = math.sqrt(rows.clean) + math.sqrt(columns.clean)
-    looked = math.prod(r.shape) + math.prod(c.shape)
-    share, reader = (rows.outliers + columns.outliers) / max(looked, 1), problem.reader
+    looked = max(i * n + j * m, 1)
+    share = (rows.outliers + columns.outliers) / looked
     residual = (left / whole if whole > 0 else 0.0) if math.isfinite(left + whole) else math.inf
     # Next to outliers that are far too large, squares of L vanish, and nothing would be said of it.
-    if not resolved(whole / math.sqrt(max(looked, 1)), problem.tol, reader.dtype) and (max_abs(r) or max_abs(c)):
+    if not resolved(whole / math.sqrt(looked), problem.tol, reader.dtype) and (max_abs(f) or max_abs(g)):
         residual = math.inf
     return Step(residual, level, share, float(reader.entries))

@@ -14,12 +14,14 @@ Every entry that is handed out is counted, as often as it is; `Reader.distinct` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from rnla._kernels.thresholding import Tally, cleaned, cleaned_cross
-from rnla._xp.linalg import cast, frobenius, max_abs
+from rnla._kernels.crosses import cross_products
+from rnla._kernels.thresholding import Tally, cleaned
+from rnla._xp.linalg import adjoint, cast, frobenius, max_abs
 from rnla._xp.namespace import all_finite, backend_name, from_host, is_array, is_numpy, module_name, to_host
 from rnla.config import get_config
 from rnla.errors import DTypeError, InputError, NonFiniteError, OperatorError
@@ -36,6 +38,7 @@ from rnla.robust.thresholds import column_levels
 __all__ = ["Reader"]
 
 Array = np.ndarray[Any, Any]
+Spaces = Callable[[Array], tuple[Array, Array]]
 _LINES = ("row", "column")
 _MISSING = "for missing entries pass mask=, True where D is observed"
 
@@ -78,7 +81,7 @@ class Reader:
             source = base.resident if isinstance(base, Dense) else _stored(base)
             if isinstance(source, np.ndarray) and source.dtype == self.dtype:
                 self.array = source
-        self._rooms = [np.empty(0, dtype=self.dtype) for _ in self.shape]
+        self._rooms: list[Array] = []  # of `cross_products`
         self._read = [np.zeros(length, dtype=bool) for length in self.shape]  # ever
         self._seen = [np.zeros(length, dtype=bool) for length in self.shape]  # since `begin`
 
@@ -171,14 +174,27 @@ class Reader:
         return times_power_of_two(block, -self.exponent) if self.exponent else block
 
     def cross(
-        self, i: Array, j: Array, left: Any, right: Any, threshold: float, kind: str
-    ) -> tuple[Any, Tally, Any, Tally]:
-        """Return the rows I and the columns J of D less its outliers against LEFT RIGHT, each with its tally.
+        self, i: Array, j: Array, left: Any, right: Any, threshold: float, kind: str, spaces: Spaces
+    ) -> tuple[Any, Any, Tally, Tally]:
+        """Return products with the rows I and the columns J of B, D less its outliers against LEFT RIGHT.
 
-        The next call may put its own in the same memory.
+        Parameters
+        ----------
+        i, j : numpy.ndarray of int64
+        left, right : array, shapes (m, r) and (r, n)
+        threshold : float
+        kind : str
+        spaces : callable
+            Makes u and v of B[I, J], on the host.
+
+        Returns
+        -------
+        F, G : array, shapes (m, k) and (n, k)
+            B[:, J] v and the adjoint of B[I, :] times u.
+        rows, columns : Tally
         """
         if kind == "entries" and is_numpy(self.xp):
-            return self._cleaned_cross(i, j, left, right, threshold)
+            return self._cross_by_kernels(i, j, left, right, threshold, spaces)
         rows, columns = self.rows(i), self.columns(j)
         if not self._scale_known:
             self.learn(max(max_abs(rows), max_abs(columns)))
@@ -186,33 +202,36 @@ class Reader:
         a, tally, flags = _cleaned(rows, row_part @ right, threshold, kind, None, self.xp)
         flags = None if flags is None else self.take(flags, j, 0)
         b, other, _ = _cleaned(columns, left @ column_part, threshold, kind, flags, self.xp)
-        return a, tally, b, other
+        u, v = (
+            cast(from_host(np.ascontiguousarray(each), self.xp, self.device), b.dtype)
+            for each in spaces(to_host(self.take(b, i, 0)))
+        )
+        return b @ v, adjoint(a) @ u, tally, other
 
-    def _cleaned_cross(
-        self, i: Array, j: Array, left: Array, right: Array, threshold: float
-    ) -> tuple[Array, Tally, Array, Tally]:
+    def _cross_by_kernels(
+        self, i: Array, j: Array, left: Array, right: Array, threshold: float, spaces: Spaces
+    ) -> tuple[Array, Array, Tally, Tally]:
         """Return what `cross` does, by the kernels, whose tallies tell of entries that are not finite."""
-        rooms, threads = self._room(len(i), len(j)), get_config().threads
         self._count(i, 0)
         self._count(j, 1)
+        rows: tuple[Array, Array | None]
+        columns: tuple[Array, Array | None]
         if self.array is not None and self.exponent == 0:
-            (a, tally), (b, other) = cleaned_cross(self.array, i, j, left, right, threshold, threads, rooms)
+            rows, columns = (self.array, i), (self.array, j)
         else:
-            row_part, column_part = self.take(left, i, 0), self.take(right, j, 1)
-            a, tally = cleaned(self._part(i, 0), None, None, row_part, right, threshold, threads, rooms[0])
-            b, other = cleaned(self._part(j, 1), None, None, left, column_part, threshold, threads, rooms[1])
+            rows, columns = (self._part(i, 0), None), (self._part(j, 1), None)
+        core, _ = cleaned(*rows, j, left[i], right[:, j], threshold, 1)
+        # Nothing is factored of what is not finite: D has such entries, or the model has diverged.
+        k = min(1, len(i))
+        u, v = spaces(core) if np.isfinite(core).all() else (np.zeros((len(i), k)), np.zeros((len(j), k)))
+        f, g, tally, other = cross_products(
+            rows, columns, i, j, left, right, threshold, u, v, get_config().threads, self._rooms
+        )
         self.learn(max(tally.largest, other.largest))
         if not np.isfinite(tally.squares + other.squares + tally.largest + other.largest):
             for index, axis in ((i, 0), (j, 1)):
-                self._checked(self._part(index, axis), index, axis)  # it is D, or the model has diverged
-        return a, tally, b, other
-
-    def _room(self, i: int, j: int) -> list[Array]:
-        """Return room for so many rows, and for so many columns; the same as before where it is large enough."""
-        for at, size in enumerate((i * self.shape[1], j * self.shape[0])):
-            if len(self._rooms[at]) < size:
-                self._rooms[at] = np.empty(size, dtype=self.dtype)
-        return self._rooms
+                self._checked(self._part(index, axis), index, axis)
+        return f, g, tally, other
 
     def take(self, x: Any, where: Array, axis: int) -> Any:
         """Return chosen rows or columns of an array of the caller's library."""

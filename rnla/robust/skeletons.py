@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.products import adjoint_product, product
+from rnla._kernels.thresholding import Tally
 from rnla._xp.linalg import adjoint, cast, qr, svd, zeros
-from rnla._xp.namespace import from_host, is_numpy, namespace_of, to_host
-from rnla.config import get_config
+from rnla._xp.namespace import is_numpy, namespace_of, to_host
 from rnla.robust.protocols import Factors
 from rnla.robust.reading import Reader
 
@@ -55,30 +54,31 @@ def leading_spaces(core: Array, rank: int, near: Array | None) -> tuple[Array, A
     return u, v, inverse
 
 
-def located(reader: Reader, c: Any, r: Any, i: Array, j: Array, rank: int, near: Any) -> tuple[Any, Any]:
-    """Return F and G for the columns C and the rows R of the cleaned matrix (S1 to S3).
+def located(
+    reader: Reader, i: Array, j: Array, left: Any, right: Any, threshold: float, kind: str, rank: int, near: Any
+) -> tuple[Any, Any, Tally, Tally]:
+    """Return F and G for the cross of D less its outliers (S1 to S3), and what was seen of its rows and its columns.
 
     Parameters
     ----------
     reader : Reader
-    c, r : array, shapes (m, l) and (k, n)
     i, j : numpy.ndarray of int64
         The rows and columns of the cross.
+    left, right : array, shapes (m, r) and (r, n)
+        The iterate before.
+    threshold : float
+    kind : str
     rank : int
     near : array, shape (rank, n), or None
         Vh of the iterate before.
     """
-    core = to_host(reader.take(c, i, 0))
     start = None if near is None else to_host(reader.take(near, j, 1)).conj().T
-    u, v, inverse = leading_spaces(core, rank, start)
-    xp, device = reader.xp, reader.device
-    onto = from_host(np.ascontiguousarray(v @ inverse), xp, device)
-    onto = cast(onto, c.dtype)
-    from_rows = cast(from_host(np.ascontiguousarray(u), xp, device), r.dtype)
-    if is_numpy(xp):
-        threads = get_config().threads
-        return product(c, onto, reader.dtype, threads), adjoint_product(r, from_rows, reader.dtype, threads)
-    return c @ onto, adjoint(r) @ from_rows
+
+    def spaces(core: Array) -> tuple[Array, Array]:
+        u, v, inverse = leading_spaces(core, rank, start)
+        return u, v @ inverse
+
+    return reader.cross(i, j, left, right, threshold, kind, spaces)
 
 
 def compressed(f: Any, g: Any) -> Factors:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from rnla._kernels import compiled, thresholding
+from rnla._kernels.crosses import cross_products
 from rnla._kernels.thresholding import Tally, cleaned, cleaned_products
 
 SHAPES = ((1, 1, 1), (3, 5, 2), (100, 37, 8), (7, 300, 1), (0, 4, 3), (4, 0, 3), (33, 1025, 5), (5, 4, 0))
@@ -151,22 +154,29 @@ def test_an_array_that_lies_in_columns_rides_the_kernels(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("setting", ["plain", "compiled"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
-def test_a_cross_is_its_rows_and_its_columns_in_the_room_given(setting: str, dtype: str) -> None:
-    """To the last bit, in any layout, with work for several threads; nothing beyond the cross is written."""
+@pytest.mark.parametrize("shape", [(700, 900, 3), (40, 2000, 1), (9, 7, 2), (300, 41, 5)])
+def test_products_with_a_cross_are_those_of_its_rows_and_columns(setting: str, dtype: str, shape: Any) -> None:
+    """In any layout, by compiled kernels and plain, with room used again: |fl(B v) - B v| <= k eps |B| |v| and the same
+    tallies; the threads change no bit."""
     pytest.importorskip("numba")
     rng = np.random.default_rng(3)
-    m, n, r = 700, 900, 3
+    m, n, r = shape
     unit = 1j if dtype == "complex128" else 1
-    a, left, right = ((unit * rng.standard_normal(s)).astype(dtype) for s in ((m, n), (m, r), (r, n)))
-    i, j = rng.permutation(m)[:120], rng.permutation(n)[:90]
+    sizes = ((m, n), (m, r), (r, n), (m // 6 + 1, 2), (n // 6 + 1, 2))
+    a, left, right, u, v = ((unit * rng.standard_normal(size)).astype(dtype) for size in sizes)
+    i, j = rng.permutation(m)[: len(u)], rng.permutation(n)[: len(v)]
+    eps, rooms = float(np.finfo(dtype).eps), []
     with compiled.using(setting, ["thresholding"], np.dtype(a.real.dtype)):
         for array in layouts(a):
-            rooms = [np.full(120 * n + 7, 5, dtype), np.full(90 * m + 7, 5, dtype)]
-            (rows, one), (columns, two) = thresholding.cleaned_cross(array, i, j, left, right, 1.5, 3, rooms)
-            for found, tally, room, (ii, jj) in ((rows, one, rooms[0], (i, None)), (columns, two, rooms[1], (None, j))):
-                ll, rr = left if ii is None else left[ii], right if jj is None else right[:, jj]
-                expected, same = cleaned(array, ii, jj, ll, rr, 1.5, 1)
-                assert np.array_equal(found, expected)
-                assert tally == same
-                assert np.shares_memory(found, room)
-                assert (room[found.size :] == 5).all()
+            rows, one = cleaned(array, i, None, left[i], right, 1.5, 1)
+            columns, two = cleaned(array, None, j, left, right[:, j], 1.5, 1)
+            for taken in (((array, i), (array, j)), ((array[i], None), (array[:, j], None))):
+                threads = [cross_products(*taken, i, j, left, right, 1.5, u, v, count, rooms) for count in (1, 3)]
+                assert all(np.array_equal(x, y) for x, y in zip(*(each[:2] for each in threads), strict=True))
+                f, g, tally, other = threads[0]
+                assert f.dtype == g.dtype == np.dtype(dtype)
+                assert (np.abs(f - columns @ v) <= 4 * (len(j) + r) * eps * (np.abs(columns) @ np.abs(v))).all()
+                assert (np.abs(g - rows.conj().T @ u) <= 4 * (len(i) + r) * eps * (np.abs(rows.T) @ np.abs(u))).all()
+                close(tally, one, eps)
+                close(other, two, eps)
+    assert rooms  # and what tasks ask of the system is kept
