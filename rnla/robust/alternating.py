@@ -8,7 +8,8 @@ S3  z = beta (sigma_{k+1} + decay^t sigma_k), S = T_z(D - L); entries not observ
 S4  In stages, k = 1, ..., r: k grows by one once beta sigma_{k+1} is below tol / (2 n) sigma_1, or sigma_{k+1} stands
     still; else with k = r from the start.  Stop at norm(D - L - S)_F <= tol norm(L)_F.
 
-Cost: one randomized SVD of a dense m x n array an iteration; memory of two arrays as large as D.
+Cost: one randomized SVD of a dense m x n array an iteration; memory of one array as large as D
+(two with entries missing).
 Guarantee: [netrapalli2014]_ for incoherent L; the certificate looks at the entries.
 Differences from the paper: (1) beta = 1 / (2 (m n)^(1/4)), as for the accelerated method, in place of the unknown
 4 mu^2 r / sqrt(m n); (2) stages are off by default: on well-conditioned L they multiply the work by the rank.
@@ -21,13 +22,11 @@ import dataclasses
 import math
 from typing import ClassVar
 
-from rnla._xp.linalg import cast, frobenius, host_values
-from rnla._xp.namespace import namespace_of
-from rnla.checks import check_positive
-from rnla.errors import InputError
-from rnla.robust.protocols import Factors, Problem, Step, reached, told
-from rnla.robust.thresholds import Threshold, split
-from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative, without_large
+from rnla._xp.linalg import host_values
+from rnla.robust.protocols import Factors, Problem, reached
+from rnla.robust.sweeping import cleaned_array
+from rnla.robust.thresholds import Threshold
+from rnla.robust.whole import WholeState, begun, beta_of, check_pace, leading, none, observed_norm, relative, traced
 
 __all__ = ["AlternatingProjections"]
 
@@ -64,10 +63,7 @@ class AlternatingProjections:
     threshold: Threshold = Threshold()
 
     def __post_init__(self) -> None:
-        if not 0 < check_positive("decay", self.decay) < 1:
-            raise InputError(f"decay={self.decay} must lie between 0 and 1: how fast the threshold falls")
-        if self.beta is not None:
-            check_positive("beta", self.beta)
+        check_pace(self.decay, self.beta)
 
     @property
     def summary(self) -> str:
@@ -76,38 +72,22 @@ class AlternatingProjections:
 
     def start(self, problem: Problem) -> WholeState:
         """Return the first state (S1 and S2)."""
-        array = array_of(problem)
-        m, n = problem.reader.shape
-        part, key = self.threshold, problem.key.child("start")
-        beta = self.beta or (1 / (2 * (m * n) ** 0.25) if part.kind == "entries" else 1 / (2 * math.sqrt(m)))
-        rank = 1 if self.stages else problem.rank
-        first = float(host_values(leading(array, 1, key.child("norm")).s)[0])
-        level = part.at(beta * first if part.start is None else part.start)
-        clean = without_large(array, level, part.kind, problem.mask)
-        factors, level = self._cut(leading(clean, rank + 1, key.child("model")), rank, beta, 0)
-        problem.reader.count_pass(2)
-        step = Step(1.0, level, 0.0, float(problem.reader.entries))
-        told(step, 1)
-        return WholeState(factors, level, (step,), none(), none(), (array, observed_norm(array), beta, 1))
+        part, rank = self.threshold, 1 if self.stages else problem.rank
+        beta = beta_of(self.beta, *problem.reader.shape, part.kind)
+        array, found = begun(problem, part, beta, rank + 1)
+        factors, level = self._cut(found, rank, beta, 0)
+        trace = traced(problem, (), 1.0, level, passes=2)
+        return WholeState(factors, level, trace, none(), none(), (array, observed_norm(array), beta, 1))
 
     def advance(self, problem: Problem, state: WholeState) -> WholeState:
         """Return the next state (S2 to S4)."""
         array, whole, beta, inner = state.spare
-        part, old, xp = self.threshold, state.factors, namespace_of(state.spare[0])
-        model = (old.U * cast(old.s, old.U.dtype)[None, :]) @ old.Vh
-        beyond, _ = split(array, model, state.threshold, part.kind, problem.mask)
-        size = math.prod(array.shape) if problem.mask is None else int(xp.count_nonzero(problem.mask))
-        share = int(xp.count_nonzero(beyond)) / max(size, 1)
-        beyond = beyond if problem.mask is None else beyond | ~problem.mask
-        rest = frobenius(xp.where(beyond, xp.zeros_like(array), array - model))
-        clean = xp.where(beyond, model, array)
-        del model, beyond
-        problem.reader.count_pass()
-        step = Step(relative(rest, old, whole), state.threshold, share, float(problem.reader.entries))
-        told(step, len(state.trace) + 1)
-        trace, rank = (*state.trace, step), int(old.s.shape[0])
+        old, kind = state.factors, self.threshold.kind
+        clean, rest, share = cleaned_array(array, old, state.threshold, kind, problem.mask)
+        trace = traced(problem, state.trace, relative(rest, old, whole), state.threshold, share)
+        rank = int(old.s.shape[0])
         done = rank >= problem.rank and reached(trace, problem.tol, problem.least)
-        if done or not math.isfinite(step.residual):
+        if done or not math.isfinite(trace[-1].residual):
             return dataclasses.replace(state, trace=trace)
         found = leading(clean, rank + 1, problem.key.child("model", len(trace)))
         values = host_values(found.s)

@@ -9,7 +9,7 @@ S2  S = shrink(D - L + Y / mu, w / mu): entries (or columns) are made smaller; f
 S3  L = the singular values of D - S + Y / mu made smaller by 1 / mu, by a full SVD.
 S4  Y += mu (D - L - S), mu *= growth; stop at norm(D - L - S)_F <= tol norm(L)_F.
 
-Cost: a full SVD of m x n an iteration; memory of five arrays as large as D.
+Cost: a full SVD of m x n an iteration; memory of three arrays as large as D, and what LAPACK takes for an SVD.
 Guarantee: exact recovery of incoherent L for w = 1 / sqrt(max(m, n)) [candes2011]_, and of the minimizer as mu grows
 slowly [lin2010]_.
 Differences: (1) S as it is returned is D - L from the level on that separates the support of the S of S2, so that it is
@@ -23,15 +23,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from rnla._xp.linalg import cast, frobenius, host_values, max_abs, svd, zeros
+from rnla._xp.linalg import cast, host_values, max_abs, svd, zeros
 from rnla._xp.namespace import namespace_of
 from rnla.checks import check_number, check_positive
 from rnla.errors import InputError
-from rnla.robust.protocols import Factors, Problem, Step, told
-from rnla.robust.thresholds import Threshold, column_levels
-from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative
+from rnla.robust.protocols import Factors, Problem
+from rnla.robust.sweeping import over_panels, put_together
+from rnla.robust.thresholds import Threshold
+from rnla.robust.whole import WholeState, array_of, leading, none, observed_norm, relative, traced
 
 __all__ = ["PrincipalComponentPursuit"]
 
@@ -85,72 +87,117 @@ class PrincipalComponentPursuit:
         if weight is None:
             weight = 1 / math.sqrt(max(m, n)) if self.threshold.kind == "entries" else 0.4
         top = float(host_values(leading(array, 1, problem.key.child("norm")).s)[0])
-        problem.reader.count_pass()
-        step = Step(1.0, math.inf, 0.0, float(problem.reader.entries))
-        told(step, 1)
+        trace = traced(problem, (), 1.0, math.inf)
         none_yet = Factors(zeros((m, 0), array), host_like(array), zeros((0, n), array))
-        largest = max_abs(array) if self.threshold.kind == "entries" else _longest(array)
+        if self.threshold.kind == "entries":
+            largest = max(over_panels(array, lambda part: max_abs(array[part, :])), default=0.0)
+        else:
+            largest = max_abs(_column_norms(array, lambda part: array[part, :]))
         scale = max(top, largest / weight)
-        dual = array / scale if scale > 0 else array
-        spare = (
-            array,
-            observed_norm(array),
-            weight,
-            1.25 / top if top > 0 else 1.0,
-            dual,
-            namespace_of(array).zeros_like(array),
-        )
-        return WholeState(none_yet, math.inf, (step,), none(), none(), spare)
+        dual = put_together(array, lambda part: array[part, :] / scale) if scale > 0 else array
+        spare = (array, observed_norm(array), weight, 1.25 / top if top > 0 else 1.0, dual)
+        return WholeState(none_yet, math.inf, trace, none(), none(), spare)
 
     def advance(self, problem: Problem, state: WholeState) -> WholeState:
         """Return the next state (S2 to S4)."""
-        array, whole, weight, mu, dual, low = state.spare
-        xp = namespace_of(array)
-        target = array - low + dual / mu
-        sparse = _shrunk(target, weight / mu, self.threshold.kind)
-        if problem.mask is not None:
-            sparse = xp.where(problem.mask, sparse, target)
-        u, s, vh = svd(array - sparse + dual / mu)
-        values = host_values(s)
-        rank = int((values > 1 / mu).sum())
-        kept = s[:rank] - 1 / mu
-        low = (u[:, :rank] * cast(kept, u.dtype)[None, :]) @ vh[:rank, :]
-        rest = array - low - sparse
-        factors = Factors(u[:, :rank], kept, vh[:rank, :])
-        residual = relative(frobenius(rest), factors, whole)
-        level, share = _level(array - low, sparse, self.threshold.kind, problem.mask)
-        problem.reader.count_pass()
-        step = Step(residual, level, share, float(problem.reader.entries))
-        told(step, len(state.trace) + 1)
-        spare = (array, whole, weight, mu * self.growth, dual + mu * rest, low)
-        return WholeState(factors, level, (*state.trace, step), none(), none(), spare)
+        array, whole, weight, mu, dual = state.spare
+        kind, mask = self.threshold.kind, problem.mask
+        sparse = _sparse_part(array, state.factors, dual, mu, weight / mu, kind, mask)
+        # Nothing as large as D but these two and the dual is held while LAPACK works.
+        low = _shrunk_values(
+            put_together(array, lambda part: array[part, :] - sparse[part, :] + dual[part, :] / mu), 1 / mu
+        )
+        dual, rest, level, share = _what_is_left(array, low, sparse, dual, mu, kind, mask)
+        trace = traced(problem, state.trace, relative(rest, low, whole), level, share)
+        return WholeState(low, level, trace, none(), none(), (array, whole, weight, mu * self.growth, dual))
 
 
-def _longest(x: Any) -> float:
-    """Return the largest norm of a column."""
-    xp = namespace_of(x)
-    return float(xp.max(xp.sqrt(xp.sum(xp.abs(x) ** 2, axis=0))))
+def _model(low: Factors, part: slice) -> Any:
+    return (low.U[part, :] * cast(low.s, low.U.dtype)[None, :]) @ low.Vh
+
+
+def _column_norms(array: Any, make: Callable[[slice], Any]) -> Any:
+    """Return the norm of each column of what is made panel by panel."""
+    xp = namespace_of(array)
+
+    def squares(part: slice) -> Any:
+        size = xp.abs(make(part))
+        return xp.sum(size * size, axis=0, dtype=xp.float64)
+
+    return xp.sqrt(_added(over_panels(array, squares)))
+
+
+def _added(parts: list[Any]) -> Any:
+    """Return a sum in the order of its terms."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _sparse_part(array: Any, low: Factors, dual: Any, mu: float, level: float, kind: str, mask: Any) -> Any:
+    """Return S (S2)."""
+    xp = namespace_of(array)
+
+    def target(part: slice) -> Any:
+        return array[part, :] - _model(low, part) + dual[part, :] / mu
+
+    def observed(part: slice) -> Any:
+        there = target(part)
+        return there if mask is None else xp.where(mask[part, :], there, xp.zeros_like(there))
+
+    norms = None if kind == "entries" else _column_norms(array, observed)
+
+    def make(part: slice) -> Any:
+        there = target(part)
+        size = xp.abs(there) if norms is None else cast(norms, low.s.dtype)[None, :]
+        left = xp.where(size > level, size - level, xp.zeros_like(size))
+        shrunk = there * cast(left / xp.where(size > 0, size, xp.ones_like(size)), there.dtype)
+        return shrunk if mask is None else xp.where(mask[part, :], shrunk, there)
+
+    return put_together(array, make)
+
+
+def _shrunk_values(matrix: Any, level: float) -> Factors:
+    """Return a matrix with its singular values made smaller, and those that would be negative left out (S3)."""
+    u, s, vh = svd(matrix)
+    rank = int((host_values(s) > level).sum())
+    # Copies, so that the other singular vectors are not kept.
+    u, vh = (namespace_of(x).asarray(x, copy=True) for x in (u[:, :rank], vh[:rank, :]))
+    return Factors(u, s[:rank] - level, vh)
+
+
+def _what_is_left(
+    array: Any, low: Factors, sparse: Any, dual: Any, mu: float, kind: str, mask: Any
+) -> tuple[Any, float, float, float]:
+    """Return the next dual, the norm of D - L - S, the level above all of D - L off the support of S, and its share."""
+    xp = namespace_of(array)
+    found: dict[int, tuple[Any, ...]] = {}
+
+    def make(part: slice) -> Any:
+        gap = array[part, :] - _model(low, part)
+        rest, support = gap - sparse[part, :], sparse[part, :] != 0
+        size, left = xp.abs(gap), xp.abs(rest)
+        there = xp.ones_like(support) if mask is None else mask[part, :]
+        off = xp.where(there & ~support, size, xp.zeros_like(size))
+        across = xp.max(off) if kind == "entries" else xp.sum(off * off, axis=0, dtype=xp.float64)
+        found[part.start] = (
+            xp.sum(left * left, dtype=xp.float64), xp.count_nonzero(support & there), xp.count_nonzero(there), across,
+            xp.sum(cast(there, size.dtype), axis=0, dtype=xp.float64),
+        )  # fmt: skip
+        return dual[part, :] + mu * rest
+
+    dual = put_together(array, make)
+    squares, outliers, count, across, seen = zip(*(found[start] for start in sorted(found)), strict=True)
+    if kind == "entries":
+        top = max(float(each) for each in across)
+    else:
+        top = math.sqrt(max_abs(_added(list(across)) / _added(list(seen))))
+    share = int(_added(list(outliers))) / max(int(_added(list(count))), 1)
+    return dual, math.sqrt(float(_added(list(squares)))), max(top * (1 + 1e-6), _TINY), share
 
 
 def host_like(array: Any) -> Any:
     """Return no singular values, in the library of an array."""
     xp = namespace_of(array)
     return xp.real(zeros((0,), array)) if "complex" in str(array.dtype) else zeros((0,), array)
-
-
-def _shrunk(x: Any, level: float, kind: str) -> Any:
-    """Return entries, or columns, with their modulus made smaller."""
-    xp = namespace_of(x)
-    size = xp.abs(x) if kind == "entries" else xp.sqrt(xp.sum(xp.abs(x) ** 2, axis=0, keepdims=True))
-    left = xp.where(size > level, size - level, xp.zeros_like(size))
-    return x * cast(left / xp.where(size > 0, size, xp.ones_like(size)), x.dtype)
-
-
-def _level(gap: Any, sparse: Any, kind: str, mask: Any) -> tuple[float, float]:
-    """Return the level above all of D - L off the support of S, and the share of the support."""
-    xp = namespace_of(gap)
-    support, there = sparse != 0, xp.ones_like(sparse, dtype=xp.bool) if mask is None else mask
-    off = xp.where(there & ~support, xp.abs(gap), xp.zeros_like(xp.abs(gap)))
-    share = int(xp.count_nonzero(support & there)) / max(int(xp.count_nonzero(there)), 1)
-    top = float(xp.max(off)) if kind == "entries" else float(xp.max(column_levels(off)))
-    return max(top * (1 + 1e-6), _TINY), share

@@ -1,4 +1,4 @@
-"""What the methods that read all of D in every iteration share: the matrix less its outliers, and its first model."""
+"""What the methods that read all of D in every iteration share: D itself, their first model, and their trace."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from rnla._kernels.thresholding import cleaned_products
-from rnla._xp.linalg import adjoint, cast, eps_of, frobenius, host_values, max_abs
-from rnla._xp.namespace import all_finite, is_numpy, namespace_of, to_host
-from rnla.config import get_config
+from rnla._xp.linalg import eps_of, frobenius, host_values, max_abs
+from rnla._xp.namespace import all_finite, namespace_of, to_host
+from rnla.checks import check_positive
 from rnla.errors import InputError, NonFiniteError, RankWarning
 from rnla.factorization.svd import svd
-from rnla.robust.protocols import Factors, Problem, Step
+from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.scaling import resolved
-from rnla.robust.thresholds import split
+from rnla.robust.sweeping import over_panels, put_together, without_large
+from rnla.robust.thresholds import Threshold
 
-__all__ = ["WholeState", "array_of", "leading", "none", "observed_norm", "relative", "sweep", "without_large"]
+__all__ = [
+    "WholeState",
+    "array_of",
+    "begun",
+    "beta_of",
+    "check_pace",
+    "leading",
+    "none",
+    "observed_norm",
+    "relative",
+    "traced",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -58,31 +69,27 @@ def array_of(problem: Problem) -> Any:
             f"this method reads all of D in every iteration, from an array in memory, and D is {reader.kind}; "
             "use method=rnla.RieCUR() or rnla.IRCUR(), which read rows and columns, or pass the array"
         )
-    array = reader.whole()
-    if problem.mask is not None:
-        array = reader.xp.where(problem.mask, array, reader.xp.zeros_like(array))
-    if not all_finite(array):
+    array, mask = reader.whole(), problem.mask
+    if mask is not None:
+        whole, xp = array, namespace_of(array)
+
+        def observed(part: slice) -> Any:
+            return xp.where(mask[part, :], whole[part, :], xp.zeros_like(whole[part, :]))
+
+        array = put_together(whole, observed)
+    if not all(over_panels(array, lambda part: all_finite(array[part, :]))):
         bad = np.argwhere(~np.isfinite(to_host(array)))[0]
-        hint = "it was observed, so mask= must be False there" if problem.mask is not None else (
+        hint = "it was observed, so mask= must be False there" if mask is not None else (
             "for missing entries pass mask=, True where D is observed"
         )  # fmt: skip
         raise NonFiniteError(f"entry ({int(bad[0])}, {int(bad[1])}) of D is NaN or infinite; {hint}")
-    reader.learn(largest_of(array))
+    reader.learn(max(over_panels(array, lambda part: max_abs(array[part, :])), default=0.0))
     return array
-
-
-def largest_of(array: Any) -> float:
-    """Return the largest modulus, of panels of rows so that no copy is as large as D."""
-    m = int(array.shape[0])
-    step = max(1, (1 << 20) // max(int(array.shape[1]), 1))
-    return max((max_abs(array[i : min(i + step, m), :]) for i in range(0, m, step)), default=0.0)
 
 
 def observed_norm(array: Any) -> float:
     """Return the Frobenius norm, of panels of rows so that no copy is as large as D."""
-    m = int(array.shape[0])
-    step = max(1, (1 << 20) // max(int(array.shape[1]), 1))
-    return math.sqrt(math.fsum(frobenius(array[i : min(i + step, m), :]) ** 2 for i in range(0, m, step)))
+    return math.sqrt(math.fsum(each**2 for each in over_panels(array, lambda part: frobenius(array[part, :]))))
 
 
 def relative(rest: float, factors: Factors, whole: float) -> float:
@@ -101,41 +108,41 @@ def leading(array: Any, rank: int, key: Any) -> Factors:
         return Factors(*svd(array, min(rank, *array.shape), rng=key, on_failure="return"))
 
 
-def without_large(array: Any, threshold: float, kind: str, mask: Any) -> Any:
-    """Return D with zeros in place of its outliers against L = 0: as large as D."""
-    xp = namespace_of(array)
-    beyond, _ = split(array, xp.zeros_like(array), threshold, kind, mask)
-    return xp.where(beyond, xp.zeros_like(array), array)
+def check_pace(decay: float, beta: float | None) -> None:
+    """Raise unless a threshold can fall by `decay`, and be `beta` times singular values.
 
-
-def sweep(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) -> tuple[Any, Any, float, float]:
-    """Return B V, the adjoint of B times U, the norm of D - L - S, and the share of outliers; one reading of D.
-
-    Parameters
-    ----------
-    array : array, shape (m, n)
-    factors : Factors
-    threshold : float
-    kind : str
-    mask : array of bool or None
-
-    Notes
-    -----
-    For NumPy and single entries no array as large as D is made; in other libraries, and for whole columns, a few are
-    (L, what is an outlier, D without outliers).
+    Raises
+    ------
+    InputError
+        One of them is out of range.
     """
-    xp, v = namespace_of(array), adjoint(factors.Vh)
-    left = factors.U * cast(factors.s, factors.U.dtype)[None, :]
-    size = math.prod(array.shape) if mask is None else int(xp.count_nonzero(mask))
-    if is_numpy(xp) and kind == "entries":
-        forward, backward, tally = cleaned_products(
-            array, left, factors.Vh, threshold, factors.U, np.ascontiguousarray(v), mask, get_config().threads
-        )
-        return forward, backward, math.sqrt(tally.clean), tally.outliers / max(size, 1)
-    model = left @ factors.Vh
-    beyond, _ = split(array, model, threshold, kind, mask)
-    outliers = int(xp.count_nonzero(beyond))
-    beyond = beyond if mask is None else beyond | ~mask
-    rest = frobenius(xp.where(beyond, xp.zeros_like(array), array - model))
-    block = xp.where(beyond, model, array)
-    return block @ v, adjoint(block) @ factors.U, rest, outliers / max(size, 1)
+    if not 0 < check_positive("decay", decay) < 1:
+        raise InputError(f"decay={decay} must lie between 0 and 1: how fast the threshold falls")
+    if beta is not None:
+        check_positive("beta", beta)
+
+
+def beta_of(beta: float | None, m: int, n: int, kind: str) -> float:
+    """Return beta; the root mean square of a column is sqrt(m) smaller than its share of a singular value at most."""
+    if beta is not None:
+        return beta
+    return 1 / (2 * (m * n) ** 0.25) if kind == "entries" else 1 / (2 * math.sqrt(m))
+
+
+def begun(problem: Problem, part: Threshold, first: float, triplets: int) -> tuple[Any, Factors]:
+    """Return D as an array, and the leading triplets of D less what is above `first` times its largest value."""
+    array, key = array_of(problem), problem.key.child("start")
+    top = float(host_values(leading(array, 1, key.child("norm")).s)[0])
+    level = part.at(first * top if part.start is None else part.start)
+    clean = without_large(array, level, part.kind, problem.mask)
+    return array, leading(clean, triplets, key.child("model"))
+
+
+def traced(
+    problem: Problem, trace: tuple[Step, ...], residual: float, level: float, share: float = 0.0, passes: int = 1
+) -> tuple[Step, ...]:
+    """Return the trace with one more iteration, which read all of D so many times, and tell of it."""
+    problem.reader.count_pass(passes)
+    step = Step(residual, level, share, float(problem.reader.entries))
+    told(step, len(trace) + 1)
+    return (*trace, step)

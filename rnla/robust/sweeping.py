@@ -1,0 +1,212 @@
+"""D less its outliers against a model, in panels of rows: multiplied and forgotten, or put together.
+
+    B = D where it was observed and is no outlier, else L.
+
+NumPy arrays and single entries ride `rnla._kernels.thresholding`.  Masks and whole columns, and arrays of other
+libraries, are worked on here in panels of some rows, whose number depends on the shape and on the kind of device only;
+sums are added in their order.  Beside D there is never more than a few panels, and B only where it is asked for.
+
+A column is judged by all of its entries, so for whole columns D is read twice: first for their levels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rnla._kernels.threads import even_ranges, run
+from rnla._kernels.thresholding import cleaned, cleaned_products
+from rnla._xp.linalg import adjoint, cast, zeros
+from rnla._xp.namespace import device_of, is_numpy, namespace_of
+from rnla.config import get_config
+from rnla.robust.protocols import Factors
+
+__all__ = ["cleaned_array", "over_panels", "put_together", "sweep", "without_large"]
+
+_IN_CACHE, _ON_HOST, _ELSEWHERE = 1 << 16, 1 << 20, 1 << 22
+"""Entries of a panel: for NumPy, for other libraries on the host, and where starting a kernel takes its time."""
+_PARTS = 8
+
+
+def over_panels(array: Any, work: Callable[[slice], Any], parts: int = 1) -> list[Any]:
+    """Return what a function gives for each panel of rows of an array, in their order; NumPy's on the pool.
+
+    Parameters
+    ----------
+    array : array, shape (m, n)
+    work : callable
+        Takes the rows of a panel.
+    parts : int
+        Panels at least, if there are as many rows.
+    """
+    return run(work, _panels(array, 0, int(array.shape[0]), parts), get_config().threads if _on_pool(array) else 1)
+
+
+def put_together(array: Any, make: Callable[[slice], Any]) -> Any:
+    """Return an array like another, of what a function gives for each panel of rows."""
+    xp = namespace_of(array)
+    if not _written_to(array):
+        return xp.concat(over_panels(array, make), axis=0)
+    out = xp.empty_like(array)
+
+    def put(part: slice) -> None:
+        out[part, :] = make(part)
+
+    over_panels(array, put, _PARTS)
+    return out
+
+
+def without_large(array: Any, threshold: float, kind: str, mask: Any) -> Any:
+    """Return D, zero where it was not observed, with zeros in place of its outliers against L = 0: as large as D."""
+    m, n = array.shape
+    nothing = Factors(zeros((m, 0), array), zeros((0,), array), zeros((0, n), array))
+    # Zeros are no outliers, so that for entries the mask makes no difference.
+    return cleaned_array(array, nothing, threshold, kind, None if kind == "entries" else mask)[0]
+
+
+def cleaned_array(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) -> tuple[Any, float, float]:
+    """Return B, as large as D, the norm of D - L - S, and the share of outliers.
+
+    Parameters
+    ----------
+    array : array, shape (m, n)
+    factors : Factors
+    threshold : float
+    kind : str
+    mask : array of bool or None
+    """
+    left = _scaled_left(factors)
+    if is_numpy(namespace_of(array)) and kind == "entries" and mask is None:
+        out, tally = cleaned(array, None, None, left, factors.Vh, threshold, get_config().threads)
+        return out, math.sqrt(tally.clean), tally.outliers / max(math.prod(array.shape), 1)
+    panel, sums = _Panel(array, left, factors.Vh, threshold, kind, mask), []
+
+    def make(part: slice) -> Any:
+        block, *both = panel(part)
+        sums.append((part.start, *both))
+        return block
+
+    out = put_together(array, make)
+    return out, *_totals(array, mask, [each[1:] for each in sorted(sums, key=lambda each: each[0])])
+
+
+def sweep(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) -> tuple[Any, Any, float, float]:
+    """Return B V, the adjoint of B times U, the norm of D - L - S, and the share of outliers; B is never whole.
+
+    Parameters
+    ----------
+    array : array, shape (m, n)
+    factors : Factors
+    threshold : float
+    kind : str
+    mask : array of bool or None
+    """
+    left, v = _scaled_left(factors), adjoint(factors.Vh)
+    xp, m = namespace_of(array), int(array.shape[0])
+    if is_numpy(xp) and kind == "entries":
+        forward, backward, tally = cleaned_products(
+            array, left, factors.Vh, threshold, factors.U, np.ascontiguousarray(v), mask, get_config().threads
+        )
+        size = math.prod(array.shape) if mask is None else int(np.count_nonzero(mask))
+        return forward, backward, math.sqrt(tally.clean), tally.outliers / max(size, 1)
+    panel, other = _Panel(array, left, factors.Vh, threshold, kind, mask), adjoint(factors.U)
+
+    def task(group: slice) -> tuple[list[Any], Any, list[Any]]:
+        forward, sums = [], []
+        backward = zeros((int(other.shape[0]), int(array.shape[1])), array)
+        for part in _panels(array, group.start, group.stop):
+            block, *both = panel(part)
+            forward.append(block @ v)
+            backward = backward + other[:, part] @ block
+            sums.append(both)
+        return forward, backward, sums
+
+    on_pool = _on_pool(array)
+    found = run(task, even_ranges(m, _PARTS if on_pool else 1), get_config().threads if on_pool else 1)
+    total = found[0][1]
+    for _, backward, _ in found[1:]:
+        total = total + backward
+    forward = xp.concat([block for blocks, _, _ in found for block in blocks], axis=0)
+    return forward, adjoint(total), *_totals(array, mask, [each for _, _, sums in found for each in sums])
+
+
+class _Panel:
+    """Makes panels of B, with the sum of the squares of what is left of D - L - S there, and the count of outliers."""
+
+    def __init__(self, array: Any, left: Any, right: Any, threshold: float, kind: str, mask: Any) -> None:
+        self.array, self.left, self.right, self.threshold, self.mask = array, left, right, threshold, mask
+        self.flags = None if kind == "entries" else self._column_levels() >= threshold
+
+    def __call__(self, part: slice) -> tuple[Any, Any, Any]:
+        xp = namespace_of(self.array)
+        data, model, gap = self._parted(part)
+        if self.flags is None:
+            beyond = gap >= self.threshold
+        else:
+            beyond = xp.broadcast_to(self.flags[None, :], gap.shape)
+        replaced = beyond
+        if self.mask is not None:
+            seen = self.mask[part, :]
+            beyond, replaced = beyond & seen, beyond | ~seen
+        gap = xp.where(replaced, xp.zeros_like(gap), gap)
+        return xp.where(replaced, model, data), xp.sum(gap * gap, dtype=xp.float64), xp.count_nonzero(beyond)
+
+    def _parted(self, part: slice) -> tuple[Any, Any, Any]:
+        data, model = self.array[part, :], self.left[part, :] @ self.right
+        return data, model, namespace_of(data).abs(data - model)
+
+    def _column_levels(self) -> Any:
+        """Return the root of the mean square of each column of D - L, over what was observed."""
+        xp = namespace_of(self.array)
+
+        def squares(part: slice) -> tuple[Any, Any]:
+            gap = self._parted(part)[2]
+            if self.mask is None:
+                return xp.sum(gap * gap, axis=0, dtype=xp.float64), part.stop - part.start
+            seen = cast(self.mask[part, :], gap.dtype)
+            return xp.sum(gap * gap * seen, axis=0, dtype=xp.float64), xp.sum(seen, axis=0, dtype=xp.float64)
+
+        found = over_panels(self.array, squares, _PARTS)
+        total, count = found[0]
+        for more, rows in found[1:]:
+            total, count = total + more, count + rows
+        return xp.sqrt(total / count)
+
+
+def _scaled_left(factors: Factors) -> Any:
+    return factors.U * cast(factors.s, factors.U.dtype)[None, :]
+
+
+def _totals(array: Any, mask: Any, sums: list[Any]) -> tuple[float, float]:
+    """Return the norm of D - L - S and the share of outliers, of sums that stay on their device until here."""
+    squares, outliers = sums[0]
+    for more, beyond in sums[1:]:
+        squares, outliers = squares + more, outliers + beyond
+    size = math.prod(array.shape) if mask is None else int(namespace_of(array).count_nonzero(mask))
+    return math.sqrt(float(squares)), int(outliers) / max(size, 1)
+
+
+def _panels(array: Any, start: int, stop: int, parts: int = 1) -> list[slice]:
+    """Return ranges of rows from start to stop, of a size that depends on the shape and the kind of device."""
+    if _on_pool(array):
+        entries = _IN_CACHE
+    else:
+        entries = _ON_HOST if "cpu" in str(device_of(array)).lower() else _ELSEWHERE
+    pieces = even_ranges(stop - start, max(parts, -(-(stop - start) * int(array.shape[1]) // entries)))
+    return [slice(start + piece.start, start + piece.stop) for piece in pieces]
+
+
+def _on_pool(array: Any) -> bool:
+    return is_numpy(namespace_of(array))
+
+
+def _written_to(array: Any) -> bool:
+    """Whether parts of an array of its library can be set."""
+    if isinstance(array, np.ndarray):
+        return True
+    import array_api_compat
+
+    return bool(array_api_compat.is_writeable_array(array))
