@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import cast, eps_of, is_complex
-from rnla._xp.namespace import all_finite, backend_name, from_host, is_array, is_numpy, module_name, to_host
+from rnla._xp.namespace import all_finite, is_numpy, module_name, to_host
 from rnla.errors import InputError, NonFiniteError, OperatorError
 from rnla.iterate import tick
-from rnla.operators.coerce import as_operator, compute_dtype
+from rnla.operators.chosen_lines import brought_home, facts_of, is_callers_own, selected, stored, unit_vectors
+from rnla.operators.coerce import as_operator
 from rnla.operators.columnblocks import ColumnBlocks
 from rnla.operators.dense import Dense
 from rnla.operators.implicit import Implicit
@@ -68,14 +69,7 @@ class Entries:
         if _gives_entries(A):
             self._object = A
             self.base: Any = A
-            self.xp = getattr(A, "xp", None) or np
-            self.xp = np if backend_name(self.xp) == "numpy" else self.xp
-            self.device = None if is_numpy(self.xp) else getattr(A, "device", None)
-            self.dtype = compute_dtype(getattr(A, "dtype", np.float64), "the matrix")
-            shape = tuple(A.shape)
-            if len(shape) != 2:
-                raise InputError(f"a matrix has two dimensions; got shape {shape}")
-            self.shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
+            self.xp, self.device, self.dtype, self.shape = facts_of(A)
         else:
             base = as_operator(A)
             self.base, self.xp, self.device, self.dtype, self.shape = base, base.xp, base.device, base.dtype, base.shape
@@ -223,21 +217,15 @@ class Entries:
             csr = base._csr
             return (lambda c: csr[c, :].toarray().conj().T), (lambda c: csr[c, :][:, c].toarray())
         if isinstance(base, (RowBlocks, ColumnBlocks)):
-            source = self._source()
+            source = stored(base)
             if isinstance(source, np.ndarray):
                 return _of_array(source)
-            return (lambda c: _rows_of(source, c).conj().T), None
+            return (lambda c: selected(source, c, 0).conj().T), None
 
         def by_products(chosen: Array) -> Any:
-            unit = np.zeros((self.shape[0], len(chosen)), dtype=self.dtype)
-            unit[chosen, np.arange(len(chosen))] = 1
-            return self._home(base.matmat(from_host(unit, self.xp, self.device)))
+            return self._home(base.matmat(unit_vectors(chosen, self.shape[0], self.dtype, self.xp, self.device)))
 
         return by_products, None
-
-    def _source(self) -> Any:
-        base = self.base
-        return base._by_rows._source if isinstance(base, ColumnBlocks) else base._source
 
     def _raw_diagonal(self) -> Any:
         n = self.shape[0]
@@ -253,7 +241,7 @@ class Entries:
             return cast(self.xp.linalg.diagonal(array) if not is_numpy(self.xp) else np.diagonal(array), self._dtype())
         if isinstance(base, Sparse):
             return base._csr.diagonal()
-        source = self._source()
+        source = stored(base)
         if isinstance(source, np.ndarray):
             return np.diagonal(source).astype(self.dtype)
         out = np.empty(n, dtype=self.dtype)
@@ -281,34 +269,17 @@ class Entries:
         return index if is_numpy(self.xp) else self.xp.asarray(index, device=self.device)
 
     def _home(self, x: Any) -> Any:
-        if is_numpy(self.xp):
-            return np.asarray(x)
-        if not is_array(x):
-            raise OperatorError(f"the matrix gave a {type(x).__name__} where an array is needed")
-        return from_host(x, self.xp, self.device) if isinstance(x, np.ndarray) else x
+        return brought_home(x, self.xp, self.device, "the matrix")
 
 
 def _gives_entries(A: Any) -> bool:
-    plain = is_array(A) or isinstance(A, (str, list, tuple, Dense, Sparse, RowBlocks, ColumnBlocks, Implicit))
-    known = module_name(A) in {"scipy", "h5py", "zarr", "dask", "pandas"}
-    methods = all(callable(getattr(A, name, None)) for name in ("diagonal", "columns"))
-    return not plain and not known and methods and hasattr(A, "shape")
+    return is_callers_own(A) and all(callable(getattr(A, name, None)) for name in ("diagonal", "columns"))
 
 
 def _of_array(array: Array) -> tuple[Callable[[Array], Any], Callable[[Array], Any]]:
     by_columns = abs(array.strides[0]) < abs(array.strides[1])
     columns = (lambda c: array[:, c]) if by_columns else (lambda c: array[c, :].conj().T)
     return columns, lambda c: array[np.ix_(c, c)]
-
-
-def _rows_of(source: Any, chosen: Array) -> Array:
-    """Return rows of a store, each read once."""
-    distinct, place = np.unique(chosen, return_inverse=True)
-    if module_name(source) == "dask":
-        found = np.asarray(source[distinct])  # one evaluation of the graph
-    else:
-        found = np.concatenate([np.asarray(source[i : i + 1]) for i in distinct.tolist()])
-    return found[place]
 
 
 def rounding_level(dtype: Any, columns: int) -> float:

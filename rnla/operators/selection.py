@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import zeros
-from rnla._xp.namespace import from_host
 from rnla.errors import InputError
+from rnla.operators.chosen_lines import unit_vectors
 from rnla.operators.implicit import Implicit
 from rnla.operators.ledger import Ledger
 from rnla.operators.protocols import SupportsBlocks, SupportsDiagonal, SupportsSelection
@@ -38,12 +38,6 @@ def _scaled(op: Ledger, part: Any) -> Any:
     return part if op.exponent == 0 else part * 2.0 ** (-(op.exponent // 2)) * 2.0 ** -(op.exponent - op.exponent // 2)
 
 
-def _unit_vectors(op: Ledger, index: Array, rows: int) -> Any:
-    host = np.zeros((rows, len(index)), dtype=op.dtype)
-    host[index, np.arange(len(index))] = 1
-    return from_host(host, op.xp, op.device)
-
-
 def take_columns(op: Ledger, chosen: Sequence[int] | Array) -> Any:
     """Return A[:, j] as a dense array (m, k) of its own.
 
@@ -59,7 +53,7 @@ def take_columns(op: Ledger, chosen: Sequence[int] | Array) -> Any:
     if isinstance(op.base, SupportsSelection):
         return _scaled(op, op.base.columns(index))
     if isinstance(op.base, SupportsBlocks):
-        like = _unit_vectors(op, index[:0], 1)
+        like = unit_vectors(index[:0], 1, op.dtype, op.xp, op.device)
         where = op.xp.asarray(index) if op.device is None else op.xp.asarray(index, device=op.device)
 
         def gather(found: list[Any] | None, _: slice, block: Any) -> list[Any]:
@@ -67,7 +61,7 @@ def take_columns(op: Ledger, chosen: Sequence[int] | Array) -> Any:
 
         pieces = op.fold_blocks("row", gather)
         return op.xp.concat(pieces, axis=0) if pieces else zeros((m, len(index)), like)
-    return op.matmat(_unit_vectors(op, index, n))
+    return op.matmat(unit_vectors(index, n, op.dtype, op.xp, op.device))
 
 
 def take_rows(op: Ledger, chosen: Sequence[int] | Array) -> Any:
@@ -85,7 +79,7 @@ def take_rows(op: Ledger, chosen: Sequence[int] | Array) -> Any:
     if isinstance(op.base, SupportsSelection):
         return _scaled(op, op.base.rows(index))
     if isinstance(op.base, SupportsBlocks):
-        like = _unit_vectors(op, index[:0], 1)
+        like = unit_vectors(index[:0], 1, op.dtype, op.xp, op.device)
         # In ascending order the rows come block by block; they are put in the order asked for at the end.
         distinct, place = np.unique(index, return_inverse=True)
 
@@ -98,7 +92,7 @@ def take_rows(op: Ledger, chosen: Sequence[int] | Array) -> Any:
         if not pieces:
             return zeros((len(index), n), like)
         return op.xp.take(op.xp.concat(pieces, axis=0), op.xp.asarray(place), axis=0)
-    return op.xp.conj(op.rmatmat(_unit_vectors(op, index, m)).mT)
+    return op.xp.conj(op.rmatmat(unit_vectors(index, m, op.dtype, op.xp, op.device)).mT)
 
 
 def take_diagonal(op: Ledger) -> Any:
