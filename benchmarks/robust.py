@@ -8,7 +8,8 @@ corrupted by values uniform in [-mean|L|, mean|L|].  Questions:
 recovery  n = 2000, 10, 20 and 30 percent of outliers, method="auto": in how many draws the relative error of L is at
           most 1e-6, and how large it was at worst.
 speed     n = 2000 and 30 percent: RieCUR and IRCUR beside AccAltProj, whose first SVDs are randomized, each by compiled
-          kernels; one full SVD by NumPy for the scale.
+          kernels; beside the same method as its paper has it, array by array in NumPy on scikit-learn's randomized SVD;
+          one full SVD by NumPy for the scale.
 pursuit   n = 500 and 20 percent: AccAltProj beside our principal component pursuit and `tensorly.decomposition.
           robust_pca`, both with full SVDs; the peer with the penalty and its growth with which it was fastest among
           those that reach the error, told when to stop, on the better of one thread and all.
@@ -40,6 +41,7 @@ import numpy as np
 
 from benchmarks import machine, timing
 from examples.robust.model import OnDemand, drawn, factors
+from tests.reference.cai2019 import acc_alt_proj
 
 Array = np.ndarray[Any, Any]
 QUESTIONS = ("recovery", "speed", "pursuit", "scaling", "large", "pieces", "kernels")
@@ -99,6 +101,15 @@ def speed(rounds: int, small: bool) -> dict[str, Any]:
         name: lambda method=name: rnla.robust_pca(D, RANK, method=method, rng=0)
         for name in ("accaltproj", "riecur", "ircur")
     }
+    if importlib.util.find_spec("sklearn"):
+        from sklearn.utils.extmath import randomized_svd
+
+        def leading(X: Array, k: int) -> tuple[Array, Array, Array]:
+            U, s, Vh = randomized_svd(X, k, n_oversamples=10, n_iter=2, random_state=0)
+            return U, s, Vh.T
+
+        stop = 1e-7 * float(np.linalg.norm(truth.A @ truth.B.T) / np.linalg.norm(D))
+        calls["accaltproj in NumPy"] = lambda: acc_alt_proj(D, RANK, stop, leading=leading)[0]
     found = timing.interleave(calls, rounds)
     rows = _judged(found, truth, "accaltproj")
     if not small:

@@ -5,6 +5,7 @@ Nothing here is imported from the library.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,15 @@ def truncated(X: Array, r: int) -> tuple[Array, Array, Array]:
 
 
 def acc_alt_proj(
-    D: Array, r: int, tol: float, gamma: float = 0.7, iterations: int = 100
-) -> tuple[Array, Array, list[float]]:
-    """Return L, S and the residuals, relative to D."""
+    D: Array, r: int, tol: float, gamma: float = 0.7, iterations: int = 100,
+    leading: Callable[[Array, int], tuple[Array, Array, Array]] = truncated,
+) -> tuple[Array, Array, list[float]]:  # fmt: skip
+    """Return L, S and the residuals, relative to D; `leading` makes the first triplets."""
     m, n = D.shape
     beta = 1 / (2 * (m * n) ** 0.25)
-    zeta = 4 * beta * np.linalg.norm(D, 2)
+    zeta = 4 * beta * leading(D, 1)[1][0]
     S = hard(D, zeta)
-    U, s, V = truncated(D - S, r)
+    U, s, V = leading(D - S, r)
     L = (U * s) @ V.conj().T
     S = hard(D - L, beta * s[0])
     residuals = []
