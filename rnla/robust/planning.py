@@ -20,6 +20,7 @@ from rnla.robust.cross import IRCUR, RieCUR
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.reading import Reader
 from rnla.robust.sampling import HELD, sample_size
+from rnla.robust.sweeping import bytes_of_panels
 from rnla.robust.thresholds import Threshold, as_threshold
 
 __all__ = ["ROBUST_METHODS", "Asked", "at_rank", "plan", "read_asked", "slower"]
@@ -265,9 +266,14 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
         flops = count * (
             14 * whole * min(m, n) if full else 6 * whole * (rank if method.name == "accaltproj" else 7 * rank)
         )
-        copies = 28 if full else 6 if asked.mask is None else 8  # beside D at the peak, as was measured, and room
+        # As large as D at the peak, as was measured: D less its outliers (for PCP three arrays, and six for LAPACK),
+        # D without what was not observed, or in its dtype, and what other libraries take to look for infinities.
+        others = (asked.mask is not None, not is_numpy(reader.xp), _name(reader.source_dtype) != _name(reader.dtype))
+        copies = (9 if full else 1) + sum(others)
         looked = (min(4 * HELD, m), min(4 * HELD, n))
-        need = max(item * (copies * m * n + 12 * rank * (m + n)), _looking(m, n, looked, item)) + (1 << 20)
+        work = item * (copies * m * n + 24 * (rank + 5) * (m + n))
+        work += bytes_of_panels(reader.xp, reader.device, item, m * n)
+        need = max(work, _looking(m, n, looked, item)) + (1 << 20)
         seconds = flops / _RATES["svd"] if full or method.name == "altproj" else entries / _RATES["whole"]
     else:
         i, j = (sample_size(method.samples, rank, length, "") for length in (m, n))
@@ -317,6 +323,10 @@ def memory_bound(m: int, n: int, rank: int, samples: float, itemsize: int) -> in
     rows, columns = (sample_size(samples, rank, length, "") + part for length, part in zip((m, n), held, strict=True))
     cross = itemsize * (3 * (rows * n + columns * m) + 30 * rank * (m + n))
     return int(max(cross, _looking(m, n, held, itemsize)) + (1 << 20))
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).rpartition(".")[2]
 
 
 def _looking(m: int, n: int, held: tuple[int, int], itemsize: int) -> int:

@@ -24,11 +24,12 @@ from rnla._xp.namespace import device_of, is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.robust.protocols import Factors
 
-__all__ = ["cleaned_array", "over_panels", "put_together", "sweep", "without_large"]
+__all__ = ["bytes_of_panels", "cleaned_array", "over_panels", "put_together", "sweep", "without_large"]
 
 _IN_CACHE, _ON_HOST, _ELSEWHERE = 1 << 16, 1 << 20, 1 << 22
 """Entries of a panel: for NumPy, for other libraries on the host, and where starting a kernel takes its time."""
 _PARTS = 8
+_TEMPORARIES = 8  # arrays as large as a panel at a time; 6 are what is seen
 
 
 def over_panels(array: Any, work: Callable[[slice], Any], parts: int = 1) -> list[Any]:
@@ -189,12 +190,21 @@ def _totals(array: Any, mask: Any, sums: list[Any]) -> tuple[float, float]:
     return math.sqrt(float(squares)), int(outliers) / max(size, 1)
 
 
+def bytes_of_panels(xp: Any, device: Any, itemsize: int, whole: int) -> int:
+    """Return bytes of all that is made of the panels at work at a time, for a matrix of so many entries."""
+    entries = min(_entries(xp, device), whole)
+    return _TEMPORARIES * itemsize * entries * (get_config().threads if is_numpy(xp) else 1)
+
+
+def _entries(xp: Any, device: Any) -> int:
+    if is_numpy(xp):
+        return _IN_CACHE
+    return _ON_HOST if "cpu" in str(device).lower() else _ELSEWHERE
+
+
 def _panels(array: Any, start: int, stop: int, parts: int = 1) -> list[slice]:
     """Return ranges of rows from start to stop, of a size that depends on the shape and the kind of device."""
-    if _on_pool(array):
-        entries = _IN_CACHE
-    else:
-        entries = _ON_HOST if "cpu" in str(device_of(array)).lower() else _ELSEWHERE
+    entries = _entries(namespace_of(array), device_of(array))
     pieces = even_ranges(stop - start, max(parts, -(-(stop - start) * int(array.shape[1]) // entries)))
     return [slice(start + piece.start, start + piece.stop) for piece in pieces]
 
