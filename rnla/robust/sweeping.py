@@ -26,7 +26,7 @@ from rnla.robust.protocols import Factors
 
 __all__ = ["bytes_of_panels", "cleaned_array", "over_panels", "put_together", "sweep", "without_large"]
 
-_IN_CACHE, _ON_HOST, _ELSEWHERE = 1 << 16, 1 << 20, 1 << 22
+_IN_CACHE, _ON_HOST, _ELSEWHERE = 1 << 16, 1 << 18, 1 << 22
 """Entries of a panel: for NumPy, for other libraries on the host, and where starting a kernel takes its time."""
 _PARTS = 8
 _TEMPORARIES = 8  # arrays as large as a panel at a time; 6 are what is seen
