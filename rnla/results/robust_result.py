@@ -37,6 +37,9 @@ class HeldOut:
         Of the difference that chance makes between the two, from the spread over rows and over columns.
     clean_error : float
         Root of the mean square of D - L over that of L, on the entries that were judged clean.
+    clean_standard_error : float
+        Of `clean_error`, from the spread over the rows, or columns, that it is the larger of; 0 where they are all that
+        there are, nan where a single one tells no spread.
     upper : float
         Bound of `clean_error` by Student's t over rows and over columns.
     failure_probability : float
@@ -48,6 +51,8 @@ class HeldOut:
         probability 0.001 for either, whatever the distribution.
     corrupted_rows, corrupted_columns : tuple of int
         Rows (columns) of D that are outliers on nearly all of the held-out columns (rows): L is not known there.
+    undetermined_rows, undetermined_columns : tuple of int
+        Rows (columns) of which L could be another, and none of their clean entries would differ.
     reasons : tuple of str
         Why the answer is refused; empty where it is not.
     """
@@ -59,12 +64,15 @@ class HeldOut:
     sampled_outliers: float
     standard_error: float
     clean_error: float
+    clean_standard_error: float
     upper: float
     failure_probability: float
     worst: float
     worse_share: float
     corrupted_rows: tuple[int, ...]
     corrupted_columns: tuple[int, ...]
+    undetermined_rows: tuple[int, ...]
+    undetermined_columns: tuple[int, ...]
     reasons: tuple[str, ...]
 
     @property

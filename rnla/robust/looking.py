@@ -20,11 +20,11 @@ from rnla._xp.namespace import is_numpy, namespace_of, to_host
 from rnla.config import get_config
 from rnla.robust.thresholds import column_levels
 
-__all__ = ["Look", "bytes_of_looks", "gaps", "look"]
+__all__ = ["Lines", "Look", "bytes_of_looks", "clean_panels", "gaps", "look"]
 
 Array = np.ndarray[Any, Any]
 
-_PANEL = 1 << 14
+_PANEL = 1 << 15
 """Entries of a panel at most, or one line across: what is made of them stays in the second cache."""
 _ON_DEVICE = 1 << 18
 _SHARED = 1 << 20  # entries from which on threads share the work
@@ -43,6 +43,34 @@ class Look:
     counted: Array
     solid: float  # clean entries where L is above the threshold: where it is not, zero agrees as well as L does
     across: Array  # share of outliers on each line across: columns for rows, rows for columns
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lines:
+    """Rows and columns of D, and of L beside them.
+
+    Attributes
+    ----------
+    reader : Reader
+    factors : Factors
+    mask : array of bool or None
+    """
+
+    reader: Any
+    factors: Any
+    mask: Any = None
+
+    def read(self, index: Array, axis: int) -> tuple[Any, Any, Any, Any]:
+        """Return rows (axis 1) or columns (axis 0) of D, two factors of L there, and of the mask."""
+        reader, (u, s, vh) = self.reader, self.factors
+        if self.mask is None:
+            block, observed = (reader.columns(index) if axis == 0 else reader.rows(index)), None
+        else:
+            block, observed = reader.masked(self.mask, index, 1 - axis)
+        weights = cast(s, u.dtype)
+        if axis == 0:
+            return block, u, weights[:, None] * reader.take(vh, index, 1), observed
+        return block, reader.take(u, index, 0) * weights[None, :], vh, observed
 
 
 def bytes_of_looks(m: int, n: int, rows: int, columns: int, itemsize: int, threads: int) -> int:
@@ -103,6 +131,20 @@ def gaps(block: Any, left: Any, right: Any, observed: Any = None) -> Array:
     out = np.empty(tuple(block.shape), dtype=real)
     _over(task, block, 1)
     return out
+
+
+def clean_panels(
+    block: Any, left: Any, right: Any, threshold: float, axis: int, use: Callable[[slice, Array], Any],
+    observed: Any = None,
+) -> list[Any]:  # fmt: skip
+    """Return what `use` makes of each panel: of its range, and of 1 where an entry agrees with L, else 0."""
+
+    def task(part: slice) -> Any:
+        piece, model, seen = _piece(block, left, right, observed, part, axis)
+        clean = abs(piece - model) < threshold
+        return use(part, to_host(clean if seen is None else clean & seen).astype(np.float64))
+
+    return _over(task, block, axis)
 
 
 def _over(task: Any, block: Any, axis: int) -> list[Any]:
