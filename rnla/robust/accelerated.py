@@ -31,7 +31,7 @@ from rnla.robust.protocols import Factors, Problem, reached
 from rnla.robust.skeletons import stacked_blocks
 from rnla.robust.sweeping import sweep
 from rnla.robust.thresholds import Threshold
-from rnla.robust.whole import WholeState, begun, beta_of, check_pace, none, observed_norm, relative, traced
+from rnla.robust.whole import WholeState, begun, beta_of, check_pace, none, relative, traced
 
 __all__ = ["AccAltProj"]
 
@@ -76,16 +76,16 @@ class AccAltProj:
         """Return the first state (S1)."""
         part = self.threshold
         beta = beta_of(self.beta, *problem.reader.shape, part.kind)
-        array, factors = begun(problem, part, 4 * beta, problem.rank)
+        data, norm, factors = begun(problem, part, 4 * beta, problem.rank)
         level = part.at(beta * float(host_values(factors.s)[0]))
         trace = traced(problem, (), 1.0, level, passes=2)
-        return WholeState(factors, level, trace, none(), none(), (array, observed_norm(array), beta))
+        return WholeState(factors, level, trace, none(), none(), (data, norm, beta))
 
     def advance(self, problem: Problem, state: WholeState) -> WholeState:
         """Return the next state (S2 to S4)."""
-        array, whole, beta = state.spare
+        data, whole, beta = state.spare
         old, rank, part = state.factors, problem.rank, self.threshold
-        forward, backward, rest, share = sweep(array, old, state.threshold, part.kind, problem.mask)
+        forward, backward, rest, share = sweep(data, old, state.threshold)
         trace = traced(problem, state.trace, relative(rest, old, whole), state.threshold, share)
         if reached(trace, problem.tol, problem.least) or not math.isfinite(trace[-1].residual):
             return dataclasses.replace(state, trace=trace)

@@ -26,7 +26,7 @@ from rnla._xp.linalg import host_values
 from rnla.robust.protocols import Factors, Problem, reached
 from rnla.robust.sweeping import cleaned_array
 from rnla.robust.thresholds import Threshold
-from rnla.robust.whole import WholeState, begun, beta_of, check_pace, leading, none, observed_norm, relative, traced
+from rnla.robust.whole import WholeState, begun, beta_of, check_pace, leading, none, relative, traced
 
 __all__ = ["AlternatingProjections"]
 
@@ -74,16 +74,16 @@ class AlternatingProjections:
         """Return the first state (S1 and S2)."""
         part, rank = self.threshold, 1 if self.stages else problem.rank
         beta = beta_of(self.beta, *problem.reader.shape, part.kind)
-        array, found = begun(problem, part, beta, rank + 1)
+        data, norm, found = begun(problem, part, beta, rank + 1)
         factors, level = self._cut(found, rank, beta, 0)
         trace = traced(problem, (), 1.0, level, passes=2)
-        return WholeState(factors, level, trace, none(), none(), (array, observed_norm(array), beta, 1))
+        return WholeState(factors, level, trace, none(), none(), (data, norm, beta, 1))
 
     def advance(self, problem: Problem, state: WholeState) -> WholeState:
         """Return the next state (S2 to S4)."""
-        array, whole, beta, inner = state.spare
-        old, kind = state.factors, self.threshold.kind
-        clean, rest, share = cleaned_array(array, old, state.threshold, kind, problem.mask)
+        data, whole, beta, inner = state.spare
+        old = state.factors
+        clean, rest, share = cleaned_array(data, old, state.threshold)
         trace = traced(problem, state.trace, relative(rest, old, whole), state.threshold, share)
         rank = int(old.s.shape[0])
         done = rank >= problem.rank and reached(trace, problem.tol, problem.least)
@@ -94,13 +94,13 @@ class AlternatingProjections:
         over = float(values[rank]) if len(values) > rank else 0.0
         # S4: what is left of the next value is either nothing, or far above what the threshold lets pass.
         settled = beta * self.decay**inner * float(values[0]) < beta * over / 2
-        small = beta * over < problem.tol / (2 * max(array.shape)) * float(values[0])
+        small = beta * over < problem.tol / (2 * max(clean.shape)) * float(values[0])
         if rank < problem.rank and (settled or small):
             rank, inner = rank + 1, 0
             found = leading(clean, rank + 1, problem.key.child("model", len(trace), rank))
         factors, level = self._cut(found, rank, beta, inner)
         return dataclasses.replace(
-            state, factors=factors, threshold=level, trace=trace, spare=(array, whole, beta, inner + 1)
+            state, factors=factors, threshold=level, trace=trace, spare=(data, whole, beta, inner + 1)
         )
 
     def _cut(self, found: Factors, rank: int, beta: float, inner: int) -> tuple[Factors, float]:

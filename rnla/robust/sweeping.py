@@ -2,15 +2,17 @@
 
     B = D where it was observed and is no outlier, else L.
 
-NumPy arrays and single entries ride `rnla._kernels.thresholding`.  Masks and whole columns, and arrays of other
-libraries, are worked on here in panels of some rows, whose number depends on the shape and on the kind of device only;
-sums are added in their order.  Beside D there is never more than a few panels, and B only where it is asked for.
+NumPy arrays and single entries ride `rnla._kernels.thresholding`; entries that were not observed are infinite there, so
+that they lie beyond every threshold and take the value of L.  Whole columns, and arrays of other libraries, are worked
+on here in panels of some rows, whose number depends on the shape and on the kind of device only; sums are added in
+their order.  Beside D there is never more than a few panels, and B only where it is asked for.
 
 A column is judged by all of its entries, so for whole columns D is read twice: first for their levels.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +26,63 @@ from rnla._xp.namespace import device_of, is_numpy, namespace_of
 from rnla.config import get_config
 from rnla.robust.protocols import Factors
 
-__all__ = ["bytes_of_panels", "cleaned_array", "over_panels", "put_together", "sweep", "without_large"]
+__all__ = ["Observed", "bytes_of_panels", "cleaned_array", "over_panels", "put_together", "sweep", "without_large"]
 
 _IN_CACHE, _ON_HOST, _ELSEWHERE = 1 << 16, 1 << 18, 1 << 22
 """Entries of a panel: for NumPy, for other libraries on the host, and where starting a kernel takes its time."""
 _PARTS = 8
 _TEMPORARIES = 8  # arrays as large as a panel at a time; 6 are what is seen
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observed:
+    """D as it is swept, and what counts as an outlier.
+
+    Attributes
+    ----------
+    array : array, shape (m, n)
+        Where D was not observed, zero if there is a mask, else infinite.
+    kind : {"entries", "columns"}
+    mask : array of bool or None
+    size : int
+        Entries that were observed.
+    """
+
+    array: Any
+    kind: str
+    mask: Any
+    size: int
+
+    @classmethod
+    def of(cls, array: Any, kind: str, mask: Any) -> Observed:
+        """Return D from an array that is zero where it was not observed: an array to be written to, if there are such.
+
+        Parameters
+        ----------
+        array : array, shape (m, n)
+        kind : str
+        mask : array of bool or None
+        """
+        if mask is None:
+            return cls(array, kind, None, math.prod(array.shape))
+        size = int(namespace_of(array).count_nonzero(mask))
+        if not is_numpy(namespace_of(array)) or kind != "entries":
+            return cls(array, kind, mask, size)
+        over_panels(array, lambda part: np.copyto(array[part], np.inf, where=~mask[part]))
+        return cls(array, kind, None, size)
+
+    @property
+    def rides_kernels(self) -> bool:
+        """Whether the kernels and their twins for NumPy take it."""
+        return is_numpy(namespace_of(self.array)) and self.kind == "entries"
+
+    def share(self, outliers: int) -> float:
+        """Return the share of outliers among what was observed."""
+        return outliers / max(self.size, 1)
+
+    def share_beyond(self, count: int) -> float:
+        """Return the same from the count of what is not under the threshold, with what was not observed."""
+        return self.share(count - (math.prod(self.array.shape) - self.size))
 
 
 def over_panels(array: Any, work: Callable[[slice], Any], parts: int = 1) -> list[Any]:
@@ -60,60 +113,39 @@ def put_together(array: Any, make: Callable[[slice], Any]) -> Any:
     return out
 
 
-def without_large(array: Any, threshold: float, kind: str, mask: Any) -> Any:
+def without_large(data: Observed, threshold: float) -> Any:
     """Return D, zero where it was not observed, with zeros in place of its outliers against L = 0: as large as D."""
-    m, n = array.shape
-    nothing = Factors(zeros((m, 0), array), zeros((0,), array), zeros((0, n), array))
-    # Zeros are no outliers, so that for entries the mask makes no difference.
-    return cleaned_array(array, nothing, threshold, kind, None if kind == "entries" else mask)[0]
+    m, n = data.array.shape
+    nothing = Factors(zeros((m, 0), data.array), zeros((0,), data.array), zeros((0, n), data.array))
+    return cleaned_array(data, nothing, threshold)[0]
 
 
-def cleaned_array(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) -> tuple[Any, float, float]:
-    """Return B, as large as D, the norm of D - L - S, and the share of outliers.
-
-    Parameters
-    ----------
-    array : array, shape (m, n)
-    factors : Factors
-    threshold : float
-    kind : str
-    mask : array of bool or None
-    """
+def cleaned_array(data: Observed, factors: Factors, threshold: float) -> tuple[Any, float, float]:
+    """Return B, as large as D, the norm of D - L - S, and the share of outliers."""
     left = _scaled_left(factors)
-    if is_numpy(namespace_of(array)) and kind == "entries" and mask is None:
-        out, tally = cleaned(array, None, None, left, factors.Vh, threshold, get_config().threads)
-        return out, math.sqrt(tally.clean), tally.outliers / max(math.prod(array.shape), 1)
-    panel, sums = _Panel(array, left, factors.Vh, threshold, kind, mask), []
+    if data.rides_kernels:
+        out, tally = cleaned(data.array, None, None, left, factors.Vh, threshold, get_config().threads)
+        return out, math.sqrt(tally.clean), data.share_beyond(tally.outliers)
+    panel, sums = _Panel(data, left, factors.Vh, threshold), []
 
     def make(part: slice) -> Any:
         block, *both = panel(part)
         sums.append((part.start, *both))
         return block
 
-    out = put_together(array, make)
-    return out, *_totals(array, mask, [each[1:] for each in sorted(sums, key=lambda each: each[0])])
+    out = put_together(data.array, make)
+    return out, *_totals(data, [each[1:] for each in sorted(sums, key=lambda each: each[0])])
 
 
-def sweep(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) -> tuple[Any, Any, float, float]:
-    """Return B V, the adjoint of B times U, the norm of D - L - S, and the share of outliers; B is never whole.
-
-    Parameters
-    ----------
-    array : array, shape (m, n)
-    factors : Factors
-    threshold : float
-    kind : str
-    mask : array of bool or None
-    """
-    left, v = _scaled_left(factors), adjoint(factors.Vh)
-    xp, m = namespace_of(array), int(array.shape[0])
-    if is_numpy(xp) and kind == "entries":
+def sweep(data: Observed, factors: Factors, threshold: float) -> tuple[Any, Any, float, float]:
+    """Return B V, the adjoint of B times U, the norm of D - L - S, and the share of outliers; B is never whole."""
+    array, left, v = data.array, _scaled_left(factors), adjoint(factors.Vh)
+    if data.rides_kernels:
         forward, backward, tally = cleaned_products(
-            array, left, factors.Vh, threshold, factors.U, np.ascontiguousarray(v), mask, get_config().threads
+            array, left, factors.Vh, threshold, factors.U, np.ascontiguousarray(v), None, get_config().threads
         )
-        size = math.prod(array.shape) if mask is None else int(np.count_nonzero(mask))
-        return forward, backward, math.sqrt(tally.clean), tally.outliers / max(size, 1)
-    panel, other = _Panel(array, left, factors.Vh, threshold, kind, mask), adjoint(factors.U)
+        return forward, backward, math.sqrt(tally.clean), data.share_beyond(tally.outliers)
+    panel, other = _Panel(data, left, factors.Vh, threshold), adjoint(factors.U)
 
     def task(group: slice) -> tuple[list[Any], Any, list[Any]]:
         forward, sums = [], []
@@ -126,20 +158,21 @@ def sweep(array: Any, factors: Factors, threshold: float, kind: str, mask: Any) 
         return forward, backward, sums
 
     on_pool = _on_pool(array)
-    found = run(task, even_ranges(m, _PARTS if on_pool else 1), get_config().threads if on_pool else 1)
+    groups = even_ranges(int(array.shape[0]), _PARTS if on_pool else 1)
+    found = run(task, groups, get_config().threads if on_pool else 1)
     total = found[0][1]
     for _, backward, _ in found[1:]:
         total = total + backward
-    forward = xp.concat([block for blocks, _, _ in found for block in blocks], axis=0)
-    return forward, adjoint(total), *_totals(array, mask, [each for _, _, sums in found for each in sums])
+    forward = namespace_of(array).concat([block for blocks, _, _ in found for block in blocks], axis=0)
+    return forward, adjoint(total), *_totals(data, [each for _, _, sums in found for each in sums])
 
 
 class _Panel:
     """Makes panels of B, with the sum of the squares of what is left of D - L - S there, and the count of outliers."""
 
-    def __init__(self, array: Any, left: Any, right: Any, threshold: float, kind: str, mask: Any) -> None:
-        self.array, self.left, self.right, self.threshold, self.mask = array, left, right, threshold, mask
-        self.flags = None if kind == "entries" else self._column_levels() >= threshold
+    def __init__(self, data: Observed, left: Any, right: Any, threshold: float) -> None:
+        self.array, self.mask, self.left, self.right, self.threshold = data.array, data.mask, left, right, threshold
+        self.flags = None if data.kind == "entries" else self._column_levels() >= threshold
 
     def __call__(self, part: slice) -> tuple[Any, Any, Any]:
         xp = namespace_of(self.array)
@@ -181,13 +214,12 @@ def _scaled_left(factors: Factors) -> Any:
     return factors.U * cast(factors.s, factors.U.dtype)[None, :]
 
 
-def _totals(array: Any, mask: Any, sums: list[Any]) -> tuple[float, float]:
+def _totals(data: Observed, sums: list[Any]) -> tuple[float, float]:
     """Return the norm of D - L - S and the share of outliers, of sums that stay on their device until here."""
     squares, outliers = sums[0]
     for more, beyond in sums[1:]:
         squares, outliers = squares + more, outliers + beyond
-    size = math.prod(array.shape) if mask is None else int(namespace_of(array).count_nonzero(mask))
-    return math.sqrt(float(squares)), int(outliers) / max(size, 1)
+    return math.sqrt(float(squares)), data.share(int(outliers))
 
 
 def bytes_of_panels(xp: Any, device: Any, itemsize: int, whole: int) -> int:

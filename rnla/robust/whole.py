@@ -16,7 +16,7 @@ from rnla.errors import InputError, NonFiniteError, RankWarning
 from rnla.factorization.svd import svd
 from rnla.robust.protocols import Factors, Problem, Step, told
 from rnla.robust.scaling import resolved
-from rnla.robust.sweeping import over_panels, put_together, without_large
+from rnla.robust.sweeping import Observed, over_panels, put_together, without_large
 from rnla.robust.thresholds import Threshold
 
 __all__ = [
@@ -53,7 +53,7 @@ def none() -> Array:
 
 
 def array_of(problem: Problem) -> Any:
-    """Return D as an array in the compute dtype, checked, zero where it was not observed.
+    """Return D as an array in the compute dtype, checked, zero where it was not observed: then an array of its own.
 
     Raises
     ------
@@ -129,13 +129,13 @@ def beta_of(beta: float | None, m: int, n: int, kind: str) -> float:
     return 1 / (2 * (m * n) ** 0.25) if kind == "entries" else 1 / (2 * math.sqrt(m))
 
 
-def begun(problem: Problem, part: Threshold, first: float, triplets: int) -> tuple[Any, Factors]:
-    """Return D as an array, and the leading triplets of D less what is above `first` times its largest value."""
+def begun(problem: Problem, part: Threshold, first: float, triplets: int) -> tuple[Observed, float, Factors]:
+    """Return D, its norm, and the leading triplets of D less what is above `first` times its largest singular value."""
     array, key = array_of(problem), problem.key.child("start")
-    top = float(host_values(leading(array, 1, key.child("norm")).s)[0])
+    top, norm = float(host_values(leading(array, 1, key.child("norm")).s)[0]), observed_norm(array)
     level = part.at(first * top if part.start is None else part.start)
-    clean = without_large(array, level, part.kind, problem.mask)
-    return array, leading(clean, triplets, key.child("model"))
+    data = Observed.of(array, part.kind, problem.mask)
+    return data, norm, leading(without_large(data, level), triplets, key.child("model"))
 
 
 def traced(

@@ -63,9 +63,10 @@ def test_panels_give_what_the_whole_matrix_gives(
         threshold = 0.3 if kind == "entries" else 0.5
         expected, beyond, seen = dense(d, u[:, :2] * s[:2] @ vh[:2], threshold, kind, mask)
         left = np.where(beyond | ~seen, 0, d - u[:, :2] * s[:2] @ vh[:2])
-        there, observed = home(library, d), home(library, mask)
-        forward, backward, rest, share = sweeping.sweep(there, here, threshold, kind, observed)
-        block, again, other = sweeping.cleaned_array(there, here, threshold, kind, observed)
+        there, observed = home(library, d.copy()), home(library, mask)
+        data = sweeping.Observed.of(there, kind, observed)
+        forward, backward, rest, share = sweeping.sweep(data, here, threshold)
+        block, again, other = sweeping.cleaned_array(data, here, threshold)
         scale = max(float(np.linalg.norm(expected)), 1e-3)
         assert np.linalg.norm(np.asarray(block) - expected) <= small * scale
         assert np.linalg.norm(np.asarray(forward) - expected @ vh[:2].conj().T) <= small * scale
@@ -73,7 +74,7 @@ def test_panels_give_what_the_whole_matrix_gives(
         assert abs(rest - np.linalg.norm(left)) <= small * scale
         assert abs(again - rest) <= small * scale
         assert share == other == np.count_nonzero(beyond) / np.count_nonzero(seen)
-        large = sweeping.without_large(there, threshold, kind, observed)
+        large = sweeping.without_large(data, threshold)
         assert np.array_equal(np.asarray(large), dense(d, np.zeros_like(d), threshold, kind, mask)[0])
 
 
