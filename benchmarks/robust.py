@@ -296,7 +296,7 @@ def kernels(rounds: int, small: bool, threads: int) -> dict[str, Any]:
     tasks: dict[str, Callable[[], Any]] = {
         "rows": lambda: cleaned(D, chosen, None, left[chosen], right, 1.0, threads),
         "columns": lambda: cleaned(D, None, chosen, left, right[:, chosen], 1.0, threads),
-        "all, with products": lambda: cleaned_products(D, left, right, 1.0, left, truth.B, None, threads),
+        "all, with products": lambda: cleaned_products(D, left, right, 1.0, left, truth.B, threads),
     }
 
     def under(setting: str, task: Callable[[], Any]) -> Callable[[], Any]:

@@ -6,8 +6,8 @@ for all of A, or for chosen rows and columns of it, without a copy of these.  B 
 method of robust PCA factorizes next.  The numbers that decide when to stop come along.
 
 Work is cut in ranges of rows that depend on the sizes alone, and the tallies are added in their order.  Kernels serve
-real arrays in their own dtype with contiguous rows, or columns (of the transpose); complex arrays, masks and other
-layouts ride the plain twin.
+real arrays in their own dtype with contiguous rows, or columns (of the transpose); complex arrays and other layouts
+ride the plain twin.  Infinite entries lie beyond every threshold: so B has L where a caller knows nothing of A.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def cleaned(
 
 
 def cleaned_products(
-    a: Array, left: Array, right: Array, threshold: float, u: Array, v: Array, mask: Array | None, threads: int
+    a: Array, left: Array, right: Array, threshold: float, u: Array, v: Array, threads: int
 ) -> tuple[Array, Array, Tally]:
     """Return B V, the adjoint of B times U, and the tally, in one reading of A; B is never whole.
 
@@ -104,15 +104,13 @@ def cleaned_products(
     left, right : numpy.ndarray, shapes (m, r) and (r, n)
     threshold : float
     u, v : numpy.ndarray, shapes (m, k) and (n, k)
-    mask : numpy.ndarray of bool, shape (m, n), or None
-        Entries where it is False are not looked at: B has the model there.
     threads : int
     """
-    if mask is None and turned(a):
-        backward, forward, tally = cleaned_products(a.T, right.T, left.T, threshold, v, u, None, threads)
+    if turned(a):
+        backward, forward, tally = cleaned_products(a.T, right.T, left.T, threshold, v, u, threads)
         return forward, backward, tally
     m, n = a.shape
-    whole, piece = slice(0, n), pieces(a, None, None, left, right, threshold, mask)
+    whole, piece = slice(0, n), pieces(a, None, None, left, right, threshold)
     forward = np.empty((m, v.shape[1]), dtype=a.dtype)
 
     def task(group: slice) -> tuple[Array, list[tuple[float, ...]]]:
@@ -140,24 +138,22 @@ def task_ranges(k: int, n: int) -> list[slice]:
 
 
 def pieces(
-    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float,
-    mask: Array | None = None,
-) -> Callable[[slice, slice, Array], tuple[float, ...]]:  # fmt: skip
+    a: Array, rows: Array | None, columns: Array | None, left: Array, right: Array, threshold: float
+) -> Callable[[slice, slice, Array], tuple[float, ...]]:
     """Return what puts a range of the rows and of the columns of B into an array of that shape, and tells its tally.
 
     Parameters
     ----------
-    a, rows, columns, left, right, threshold, mask
-        As for `cleaned` and `cleaned_products`; A is not `turned`.
+    a, rows, columns, left, right, threshold
+        As for `cleaned`; A is not `turned`.
     """
     left, right = np.ascontiguousarray(left, dtype=a.dtype), np.ascontiguousarray(right, dtype=a.dtype)
-    kernels = _kernels(a) if mask is None else None
+    kernels = _kernels(a)
     if kernels is not None:
         return _compiled(kernels, a, rows, columns, left, right, threshold)
 
     def plain(i: slice, j: slice, out: Array) -> tuple[float, ...]:
-        seen = None if mask is None else mask[i, j]
-        return _plain(_taken(a, rows, columns, i, j), left[i], right[:, j], threshold, seen, out)
+        return _plain(_taken(a, rows, columns, i, j), left[i], right[:, j], threshold, out)
 
     return plain
 
@@ -170,25 +166,15 @@ def _taken(a: Array, rows: Array | None, columns: Array | None, i: slice, j: sli
     return np.take(block, columns[j], axis=1) if block.flags.c_contiguous and rows is None else block[:, columns[j]]
 
 
-def _plain(
-    block: Array, left: Array, right: Array, threshold: float, mask: Array | None, out: Array
-) -> tuple[float, ...]:
+def _plain(block: Array, left: Array, right: Array, threshold: float, out: Array) -> tuple[float, ...]:
     model = left @ right
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(block - model)
-        if mask is None:
-            beyond = gap >= threshold
-            outliers = int(np.count_nonzero(beyond))
-        else:
-            gap = np.where(mask, gap, 0)
-            beyond = (gap >= threshold) & mask
-            outliers = int(np.count_nonzero(beyond))
-            np.copyto(out, np.where(beyond | ~mask, model, block))
-        if mask is None:
-            np.copyto(out, np.where(beyond, model, block))
+        beyond = gap >= threshold
+        np.copyto(out, np.where(beyond, model, block))
         squares = float((np.abs(out) ** 2).sum(dtype=np.float64))
         clean = float((np.where(beyond, 0, gap) ** 2).sum(dtype=np.float64))
-    return clean, squares, outliers, float(np.fmax.reduce(gap, axis=None, initial=0.0))
+    return clean, squares, int(np.count_nonzero(beyond)), float(np.fmax.reduce(gap, axis=None, initial=0.0))
 
 
 def _compiled(

@@ -142,7 +142,7 @@ def sweep(data: Observed, factors: Factors, threshold: float) -> tuple[Any, Any,
     array, left, v = data.array, _scaled_left(factors), adjoint(factors.Vh)
     if data.rides_kernels:
         forward, backward, tally = cleaned_products(
-            array, left, factors.Vh, threshold, factors.U, np.ascontiguousarray(v), None, get_config().threads
+            array, left, factors.Vh, threshold, factors.U, np.ascontiguousarray(v), get_config().threads
         )
         return forward, backward, math.sqrt(tally.clean), data.share_beyond(tally.outliers)
     panel, other = _Panel(data, left, factors.Vh, threshold), adjoint(factors.U)
