@@ -20,8 +20,10 @@ Array = np.ndarray[Any, Any]
 
 TOO_MANY = 0.97
 """Share of outliers from which on what is left says nothing about L."""
-_STILL = 30
-"""Iterations over which the residual must fall."""
+_STILL, _STILL_MOST = 30, 100
+"""Iterations over which the residual must fall, at least and at most."""
+_DECADES = 1e2
+"""What the threshold falls by in the meantime, where it falls: where it falls slowly, so does the residual."""
 _GROWN = 1e3
 _STANDS = 5  # iterations, twice, over which it stands still where it ends in noise
 _COMING_DOWN = 0.5
@@ -173,11 +175,20 @@ def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int, least: flo
         return Status.MET
     if at_noise(trace, least):
         return Status.DIVERGED
-    if len(trace) > 2 * _STILL and last.residual < _COMING_DOWN:
-        recent = min(step.residual for step in trace[-_STILL:])
-        if recent > 0.9 * min(step.residual for step in trace[:-_STILL]):
+    still = _patience(trace)
+    if len(trace) > 2 * still and last.residual < _COMING_DOWN:
+        recent = min(step.residual for step in trace[-still:])
+        if recent > 0.9 * min(step.residual for step in trace[:-still]):
             return Status.DIVERGED
     return Status.ITERATIONS if len(trace) >= max_iterations else None
+
+
+def _patience(trace: tuple[Step, ...]) -> int:
+    """Return over how many iterations the residual must have fallen."""
+    last = trace[-_STILL_MOST:]
+    if len(last) > _STILL and last[-_STILL].threshold <= last[-1].threshold * (1 + 1e-6):
+        return _STILL  # the threshold has come to its end
+    return max(_STILL, sum(step.threshold < _DECADES * last[-1].threshold for step in last))
 
 
 def told(step: Step, iteration: int) -> None:

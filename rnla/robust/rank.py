@@ -5,7 +5,8 @@ S2  Principal component pursuit of the block, which needs no rank.
 S3  `rnla.rank_estimate` on what it took for low rank: values above a thousandth of the largest.
 
 A block of an incoherent L has its rank.  The pursuit needs that to be small against the block, and outliers to be a
-third of it at most; where more than a quarter of the values count, no rank is told.
+third of it at most; where more than a quarter of the values count, no rank is told.  Entries that are far above the
+others by decades are left out beforehand (`rnla.robust.starting`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from rnla._xp.linalg import cast
-from rnla.errors import InputError
+from rnla._xp.namespace import namespace_of
+from rnla.errors import DeadlineReached
 from rnla.factorization.rank_estimate import rank_estimate
 from rnla.iterate import loop
 from rnla.results import Status
@@ -37,9 +39,9 @@ _LIMIT = 300
 
 
 def rank_of_low_part(
-    reader: Reader, mask: Any, threshold: Threshold, key: Key, held: tuple[Any, Any]
+    reader: Reader, mask: Any, threshold: Threshold, key: Key, held: tuple[Any, Any], level: float | None = None
 ) -> tuple[int, str]:
-    """Return the rank of L and how it was found.
+    """Return the rank of L and how it was found; 0 and why not where the block does not tell it.
 
     Parameters
     ----------
@@ -49,11 +51,8 @@ def rank_of_low_part(
     key : Key
     held : tuple of numpy.ndarray
         Rows and columns that are not to be read.
-
-    Raises
-    ------
-    InputError
-        The block does not tell a rank.
+    level : float, optional
+        Entries from there on are known to be outliers: to the pursuit they are missing.
     """
     m, n = reader.shape
     rows = drawn(key.child("rows"), m, min(m, _BLOCK), held[0])
@@ -62,24 +61,33 @@ def rank_of_low_part(
         block, seen = reader.take(reader.rows(rows), columns, 1), None
     else:
         block, seen = (reader.take(part, columns, 1) for part in reader.masked(mask, rows, 0))
+    if level is not None and threshold.kind == "entries":
+        small = namespace_of(block).abs(block) < level
+        seen = small if seen is None else seen & small
     short = min(block.shape)
     none = np.zeros(0, dtype=np.int64)
     problem = Problem(Reader(block), short, _TOL, _LIMIT, key, seen, none, none)
     method = PrincipalComponentPursuit(threshold=dataclasses.replace(threshold, start=None))
     try:
-        state = method.start(problem)
-    except OtherScaleError:
-        state = method.start(problem)
-    state = loop(state, lambda s: method.advance(problem, s), lambda s: ended(s, problem) is not None)
+        try:
+            state = method.start(problem)
+        except OtherScaleError:
+            state = method.start(problem)
+        state = loop(state, lambda s: method.advance(problem, s), lambda s: ended(s, problem) is not None)
+    except DeadlineReached as error:
+        raise DeadlineReached(
+            f"{error}; it passed while the rank was estimated, so that nothing is kept: give more time, or rank="
+        ) from None
     u, s, vh = state.factors
+    size = f"a {block.shape[0]} x {block.shape[1]} block of D"
     if int(s.shape[0]) == 0:
-        return 1, "the block that was looked at is all outliers or zero; rank 1 is assumed"
+        return 0, f"the pursuit finds nothing for L on {size}"
     low = (u * cast(s, u.dtype)[None, :]) @ vh
     found = rank_estimate(low, tol=_VALUES, rng=key.child("values"))
     if ended(state, problem) is not Status.MET or 4 * found.rank > short:
-        raise InputError(
-            f"the rank cannot be told from a {block.shape[0]} x {block.shape[1]} block of D ({found.rank} values of "
-            "its low-rank part count): there are too many outliers, or the rank is too large; pass rank="
+        return 0, (
+            f"the rank cannot be told from {size} ({found.rank} values of its low-rank part count, and "
+            f"{state.trace[-1].outliers:.0%} of the entries are outliers)"
         )
     return found.rank, f"rank {found.rank}, estimated on a block of {block.shape[0]} x {block.shape[1]} entries"
 

@@ -26,25 +26,26 @@ from rnla._xp.linalg import adjoint, cast, eps_of, host_values
 from rnla._xp.namespace import backend_name, from_host, is_numpy, namespace_of
 from rnla.checks import check_choice
 from rnla.config import config_context, fixed_settings
-from rnla.errors import DeadlineReached, ToleranceNotMet
-from rnla.iterate import Watch, loop, watching
-from rnla.results import ErrorEstimate, Report, Status
+from rnla.errors import DeadlineReached, InputError, ToleranceNotMet
+from rnla.iterate import Watch, watching
+from rnla.results import ErrorEstimate, Report
 from rnla.results.robust_result import HeldOut, RobustPCAResult
 from rnla.rng import Key, as_key
-from rnla.robust.certificate import certify, error_of, tightened
+from rnla.robust.attempts import Attempt, attempted, judged, set_aside
+from rnla.robust.certificate import error_of
 from rnla.robust.planning import Asked, at_rank, plan_of, read_asked, require_memory, slower
-from rnla.robust.protocols import Outcome, Problem, at_noise, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.rank import rank_of_low_part
 from rnla.robust.reading import Reader
-from rnla.robust.sampling import held_out
-from rnla.robust.scaling import OtherScaleError, scaled_back, scaled_method, unscaled
-from rnla.robust.skeletons import settled
-from rnla.robust.starting import started_lower
+from rnla.robust.sampling import drawn, sample_size
+from rnla.robust.scaling import scaled_back, unscaled
+from rnla.robust.starting import begun_at, first_level
+from rnla.robust.vanishing import vanished
 from rnla.working import FAMILIES, kernels_in_use, working
 
 __all__ = ["robust_pca"]
 
+_BLOCK = 200  # rows of the block that tells the rank
 _FAMILIES = (*FAMILIES, "thresholding")
 
 
@@ -159,138 +160,86 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
     """Return the answer and what the deadline said, if it passed."""
     notes: list[str] = []
     again = asked.chosen and asked.rank is None  # the choice depends on the rank, which is estimated first
-    rank, held = asked.rank, _set_aside(reader, key, 0, asked.method.reads_all and not again)
-    if rank is None and not isinstance(asked.method, PrincipalComponentPursuit):
+    held = set_aside(reader, key, 0, asked.method.reads_all and not again)
+    kept = (held[0][:0], held[1][:0]) if asked.method.reads_all and not again else held
+    level, part = None, asked.method.threshold
+    if part.start is None or asked.rank is None:
+        level = first_level(reader, asked.mask, part.kind, _first_rows(reader, asked, key, kept[0]))
+    rank, unknown = asked.rank, asked.rank is None and not isinstance(asked.method, PrincipalComponentPursuit)
+    said = ""
+    if unknown:
         watch.stage = "estimating the rank"
-        kept = (held[0][:0], held[1][:0]) if asked.method.reads_all and not again else held
-        rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), kept)
+        rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), kept, level)
         notes.append(said)
-        asked = at_rank(reader, asked, rank)
-        require_memory(plan_of(reader, asked))
-        held = _set_aside(reader, key, 0, asked.method.reads_all)
+        if rank:
+            asked = at_rank(reader, asked, rank)
+            require_memory(plan_of(reader, asked))
     asked = dataclasses.replace(asked, rank=min(reader.shape) if rank is None else rank)
-    tried = [asked.method, *slower(asked, reader)]
-    for number, method in enumerate(tried):
-        if number:  # what was set aside has been looked at
-            reader.begin()
-            held = _set_aside(reader, key, number, method.reads_all)
-        asked = dataclasses.replace(asked, method=method)
-        assert asked.rank is not None
-        problem = Problem(
-            reader,
-            asked.rank,
-            asked.tol,
-            asked.limit,
-            key.child("iterations", number),
-            asked.mask,
-            *held,
-            _least(method),
-        )
-        deadline = watch.deadline
-        begun, said = started_lower(method, problem)
-        notes.extend(said)
-        outcome, message = _iterated(begun, problem)
-        judge = asked
-        noise = at_noise(outcome.trace, _least(scaled_method(method, reader.exponent)))
-        if noise and outcome.status is Status.DIVERGED:
-            outcome, judge, said = _in_noise(outcome, asked)
-            notes.append(said)
-        watch.deadline, watch.stage = None, "reading what was set aside"
-        found, status, level = _certified(reader, outcome, judge, held)
-        outcome = dataclasses.replace(outcome, threshold=level)
-        watch.deadline = deadline
-        noise = noise and found is not None and found.accepted  # then going more slowly changes nothing
-        if status.ok or message or noise or number + 1 == len(tried):
+    tried = [(method, level) for method in [asked.method, *slower(asked, reader)]] if rank != 0 else []
+    if tried and begun_at(asked.method, level) is not asked.method:
+        notes.append(f"the threshold begins at {level:.3g}: above, sizes are rare, and then frequent again")
+        tried.append((asked.method, None))
+    made: Attempt | None = None
+    for number, (method, start) in enumerate(tried):
+        if made is not None:
+            notes.append(f"{made.asked.method.summary}: {made.status.name.lower()}; tried again")
+        try:
+            made = attempted(reader, dataclasses.replace(asked, method=method), key, number, watch, start)
+        except DeadlineReached as error:
+            if made is None:
+                raise
+            made = made._replace(message=f"{error}; the attempt before it is returned")
+        notes.extend(made.notes)
+        if made.final or made.message:
             break
-        notes.append(f"{method.summary}: {status.name.lower()}; tried again")
-    return _built(D, reader, asked, key, outcome, found, status, tuple(notes), started), message
+    if made is None:
+        made = _nothing(reader, asked, key, watch, said)
+        notes.append("L = 0: all that is not zero is an outlier")
+    return _built(D, reader, made, key, tuple(notes), started), made.message
 
 
-def _set_aside(reader: Reader, key: Key, number: int, all_read: bool) -> tuple[Any, Any]:
-    """Return the rows and columns that an attempt may not sample (S2)."""
-    rows, columns = (
-        held_out(key.child("held-out", what, number), length, all_read)
-        for what, length in zip(("rows", "columns"), reader.shape, strict=True)
-    )
-    return rows, columns
+def _first_rows(reader: Reader, asked: Asked, key: Key, held: Any) -> Any:
+    """Return rows that are read first: of the block that tells the rank, or of the first cross."""
+    m, method = reader.shape[0], asked.method
+    if method.reads_all:
+        return drawn(key.child("level"), m, min(_BLOCK, m), held)
+    if asked.rank is None:
+        return drawn(key.child("rank", "rows"), m, min(_BLOCK, m), held)
+    count = sample_size(method.samples, asked.rank, m, "rows")
+    return drawn(key.child("iterations", 0).child("cross", 0).child("rows"), m, count, held)
 
 
-def _iterated(method: Any, problem: Problem) -> tuple[Outcome, str]:
-    """Return how far a method came (S3), in the scale of the reader, and what the deadline said."""
-    message = ""
-    try:
-        state = method.start(problem)
-    except OtherScaleError:  # what was read tells another scale: begin again in it
-        method = scaled_method(method, problem.reader.exponent)
-        problem = dataclasses.replace(problem, least=_least(method))
-        state = method.start(problem)
-    try:
-        state = loop(
-            state,
-            lambda before: method.advance(problem, before),
-            lambda after: verdict(after.trace, problem.tol, problem.max_iterations, problem.least) is not None,
+def _nothing(reader: Reader, asked: Asked, key: Key, watch: Watch, said: str) -> Attempt:
+    """Return L = 0, where no rank was told.
+
+    Raises
+    ------
+    InputError
+        Half of D is not zero.
+    """
+    reader.begin()
+    held = set_aside(reader, key, 0, False)
+    zero = vanished(reader, asked.method, asked.mask, key.child("vanished"), held[0])
+    if zero is None:
+        raise InputError(
+            f"{said}, and half of D or more is not zero either: there are too many outliers, the rank is too large, or "
+            "noise hides it; pass rank=, and with noise threshold=rnla.Threshold(least=3 to 5 of its deviations)"
         )
-    except DeadlineReached as error:
-        message, state = str(error), error.result
-    status = verdict(state.trace, problem.tol, problem.max_iterations, problem.least)
-    status = Status.DEADLINE if message or status is None else status
-    return Outcome(state.factors, state.threshold, state.trace, status, state.rows, state.columns), message
+    return judged(reader, asked, zero, held, watch)
 
 
-def _least(method: Any) -> float:
-    """Return the threshold that noise is expected under; the pursuit takes its levels from itself."""
-    return 0.0 if isinstance(method, PrincipalComponentPursuit) else float(method.threshold.least)
-
-
-def _in_noise(outcome: Outcome, asked: Asked) -> tuple[Outcome, Asked, str]:
-    """Return an iteration that ended in noise: that is what was asked for, unless the caller gave a smaller `tol`."""
-    last = outcome.trace[-1]
-    said = f"the residual stands at {last.residual:.2e} with the threshold at its least: what is left is noise"
-    if asked.tol_given:
-        return outcome, asked, f"{said}; ask for tol={1.1 * last.residual:.1e} or more, or leave tol out"
-    factors = settled(outcome.factors)
-    return (
-        dataclasses.replace(outcome, status=Status.MET, factors=factors),
-        dataclasses.replace(asked, tol=max(asked.tol, last.residual)),
-        f"{said}, and no tol was given",
-    )
-
-
-def _certified(
-    reader: Reader, outcome: Outcome, asked: Asked, held: tuple[Any, Any]
-) -> tuple[HeldOut | None, Status, float]:
-    """Return what the rows and columns that were set aside say (S4), the status with it, and the threshold."""
-    usable = math.isfinite(outcome.threshold) and bool(np.isfinite(host_values(outcome.factors.s)).all())
-    if not usable or not len(held[0]) or not len(held[1]):
-        return None, outcome.status, outcome.threshold
-    threshold, share = outcome.threshold, outcome.trace[-1].outliers
-    part = scaled_method(asked.method, reader.exponent).threshold
-    if part.kind == "entries" and outcome.status.ok:
-        rows = outcome.rows if len(outcome.rows) else np.arange(reader.shape[0])
-        rows = rows[:: -(-len(rows) // len(held[0]))]  # no more than are held out
-        threshold, share = tightened(reader, outcome.factors, threshold, part.at(0.0), rows, asked.tol, asked.mask)
-    found = certify(
-        reader, outcome.factors, threshold, part.kind, held[0], held[1], share,
-        asked.tol, asked.mask,
-    )  # fmt: skip
-    status = Status.REFUSED if outcome.status.ok and not found.accepted else outcome.status
-    return found, status, threshold
-
-
-def _built(
-    D: Any, reader: Reader, asked: Asked, key: Key, outcome: Outcome, held: HeldOut | None, status: Status,
-    notes: tuple[str, ...], started: float,
-) -> RobustPCAResult:  # fmt: skip
+def _built(D: Any, reader: Reader, made: Attempt, key: Key, notes: tuple[str, ...], started: float) -> RobustPCAResult:
+    asked, outcome, exponent, held, status, *_ = made
     u, s, vh = outcome.factors
-    s, trace = scaled_back(s, reader.exponent, status.ok), np.asarray(outcome.trace, dtype=np.float64).reshape(-1, 4)
-    trace[:, 1] = [unscaled(level, reader.exponent) for level in trace[:, 1]]
+    s, trace = scaled_back(s, exponent, status.ok), np.asarray(outcome.trace, dtype=np.float64).reshape(-1, 4)
+    trace[:, 1] = [unscaled(level, exponent) for level in trace[:, 1]]
     (m, n), rank = reader.shape, int(s.shape[0])
     values = host_values(s)
     norm = math.hypot(*values) if rank else 0.0
     numerical = int((values > 10 * max(m, n) * eps_of(reader.dtype) * values[:1].max(initial=0.0)).sum())
     floor = 10 * eps_of(reader.dtype)
-    if reader.exponent:
-        notes = (*notes, f"worked on D times 2^{-reader.exponent}, so that squares stay in the range of {reader.dtype}")
+    if exponent:
+        notes = (*notes, f"worked on D times 2^{-exponent}, so that squares stay in the range of {reader.dtype}")
     if held is None:
         last = outcome.trace[-1].residual
         error = ErrorEstimate(
@@ -310,7 +259,7 @@ def _built(
     )  # fmt: skip
     home = [from_host(np.asarray(index), reader.xp, reader.device) for index in (outcome.rows, outcome.columns)]
     return RobustPCAResult(
-        u, s, vh, unscaled(outcome.threshold, reader.exponent), asked.method.threshold.kind, home[0], home[1],
+        u, s, vh, unscaled(outcome.threshold, exponent), asked.method.threshold.kind, home[0], home[1],
         trace, held, (_coherence(u), _coherence(adjoint(vh))),
         reader.entries, reader.distinct, error, report, status, None, D, asked.mask,
     )  # fmt: skip
@@ -327,17 +276,25 @@ def _coherence(u: Any) -> float:
 
 def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: str) -> RobustPCAResult:
     """Return the result, or raise or warn of what it fell short of."""
-    last = np.asarray(result.trace)[-1]
+    last, held = np.asarray(result.trace)[-1], result.held_out
     if on_failure == "raise":
         if message:
             raise DeadlineReached(f"{message}; .result holds what {result.iterations} iterations reached", result)
         if not result.status.ok:
-            held = "" if result.held_out is None else f"; held out: {result.held_out}"
             noted = "".join(f"; {note}" for note in result.report.notes if "noise" in note)
+            if held is not None and _like_noise(held, asked):
+                size = held.clean_error * math.hypot(*host_values(result.s)) / math.sqrt(math.prod(result.shape))
+                noted += f"; if D has noise, of about {size:.1e}, give threshold=rnla.Threshold(least={4 * size:.1e})"
+            told = "" if held is None else f"; held out: {held}"
             raise ToleranceNotMet(
                 f"tol={asked.tol:.1e} was not met: residual {last[0]:.2e} after {result.iterations} iterations, "
-                f"{last[2]:.1%} of outliers; {result.status.value}{noted}{held}; the answer is in .result, and "
+                f"{last[2]:.1%} of outliers; {result.status.value}{noted}{told}; the answer is in .result, and "
                 "on_failure='return' gives it back instead",
                 result,
             )
     return result
+
+
+def _like_noise(held: HeldOut, asked: Asked) -> bool:
+    """Whether most entries agree with L, but for what may be noise that nobody told of."""
+    return asked.method.threshold.least == 0 and held.outliers < 0.5 and asked.tol < held.clean_error < 0.3
