@@ -22,10 +22,11 @@ import numpy as np
 from rnla._kernels.crosses import cross_products
 from rnla._kernels.thresholding import Tally, cleaned
 from rnla._xp.linalg import adjoint, cast, frobenius, max_abs
-from rnla._xp.namespace import all_finite, backend_name, from_host, is_array, is_numpy, module_name, to_host
+from rnla._xp.namespace import all_finite, from_host, is_numpy, to_host
 from rnla.config import get_config
 from rnla.errors import DTypeError, InputError, NonFiniteError, OperatorError
-from rnla.operators.coerce import as_operator, compute_dtype
+from rnla.operators.chosen_lines import brought_home, facts_of, is_callers_own, selected, stored, unit_vectors
+from rnla.operators.coerce import as_operator
 from rnla.operators.columnblocks import ColumnBlocks
 from rnla.operators.dense import Dense
 from rnla.operators.implicit import Implicit
@@ -66,19 +67,12 @@ class Reader:
         self._object: Any = None
         self._columns_of_sparse: Any = None
         if _gives_parts(D):
-            shape = tuple(D.shape)
-            if len(shape) != 2:
-                raise InputError(f"a matrix has two dimensions; got shape {shape}")
             self._object, self.base = D, None
-            self.xp = getattr(D, "xp", None) or np
-            self.xp = np if backend_name(self.xp) == "numpy" else self.xp
-            self.device = None if is_numpy(self.xp) else getattr(D, "device", None)
-            self.dtype = compute_dtype(getattr(D, "dtype", np.float64), "the matrix")
-            self.shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
+            self.xp, self.device, self.dtype, self.shape = facts_of(D)
         else:
             base: Any = as_operator(D)
             self.base, self.xp, self.device, self.dtype, self.shape = base, base.xp, base.device, base.dtype, base.shape
-            source = base.resident if isinstance(base, Dense) else _stored(base)
+            source = base.resident if isinstance(base, Dense) else stored(base)
             if isinstance(source, np.ndarray) and source.dtype == self.dtype:
                 self.array = source
         self._rooms: list[Array] = []  # of `cross_products`
@@ -101,7 +95,7 @@ class Reader:
     @property
     def stored(self) -> Any:
         """What single entries can be taken from: an array, or what an operator on disk reads; else None."""
-        return self.dense if isinstance(self.base, Dense) else _stored(self.base)
+        return self.dense if isinstance(self.base, Dense) else stored(self.base)
 
     @property
     def gives_blocks(self) -> bool:
@@ -268,8 +262,8 @@ class Reader:
         if isinstance(base, (Dense, Sparse)):
             return base.rows(i)
         if isinstance(base, (RowBlocks, ColumnBlocks)):
-            return self._home(_selected(_stored(base), i, 0))
-        return self.xp.conj(base.rmatmat(self._unit(i, self.shape[0])).mT)
+            return self._home(selected(stored(base), i, 0))
+        return self.xp.conj(base.rmatmat(unit_vectors(i, self.shape[0], self.dtype, self.xp, self.device)).mT)
 
     def _read_columns(self, j: Array) -> Any:
         if self._object is not None:
@@ -284,8 +278,8 @@ class Reader:
         if isinstance(base, Dense):
             return base.columns(j)
         if isinstance(base, (RowBlocks, ColumnBlocks)):
-            return self._home(_selected(_stored(base), j, 1))
-        return base.matmat(self._unit(j, self.shape[1]))
+            return self._home(selected(stored(base), j, 1))
+        return base.matmat(unit_vectors(j, self.shape[1], self.dtype, self.xp, self.device))
 
     def block(self, i: Array, j: Array) -> Any:
         """Return a block that D makes of itself.
@@ -310,28 +304,18 @@ class Reader:
         """Return numbers of D on the host in the compute dtype."""
         return np.asarray(x).astype(self.dtype, copy=False)
 
-    def _unit(self, index: Array, length: int) -> Any:
-        host = np.zeros((length, len(index)), dtype=self.dtype)
-        host[index, np.arange(len(index))] = 1
-        return from_host(host, self.xp, self.device)
-
     def _home(self, x: Any) -> Any:
+        x = brought_home(x, self.xp, self.device, "D")
         if is_numpy(self.xp):
-            x = np.asarray(x)
             if not np.can_cast(x.dtype, self.dtype, "same_kind"):
                 raise DTypeError(f"D has dtype {self.dtype}, but gave entries of dtype {x.dtype}")
             return x.astype(self.dtype, copy=False)
-        if not is_array(x):
-            raise OperatorError(f"D gave a {type(x).__name__} where an array is needed")
-        x = from_host(x, self.xp, self.device) if isinstance(x, np.ndarray) else x
         return cast(x, getattr(self.xp, self.dtype.name))
 
 
 def _gives_parts(D: Any) -> bool:
     """Whether D is an object of the caller's that gives rows and columns, or entries."""
-    if is_array(D) or module_name(D) in {"scipy", "h5py", "zarr", "dask", "pandas"} or not hasattr(D, "shape"):
-        return False
-    if isinstance(D, (Dense, Sparse, RowBlocks, ColumnBlocks, Implicit)):
+    if not is_callers_own(D):
         return False
     gives = [name for name in ("rows", "columns") if callable(getattr(D, name, None))]
     if len(gives) == 2 or callable(getattr(D, "entries", None)):
@@ -340,29 +324,6 @@ def _gives_parts(D: Any) -> bool:
         other = "columns(j)" if gives == ["rows"] else "rows(i)"
         raise InputError(f"D has {gives[0]} only: give it {other} too, or entries(i, j), which makes a block")
     return False
-
-
-def _stored(base: Any) -> Any:
-    """Return what an operator on disk reads from."""
-    base = base._by_rows if isinstance(base, ColumnBlocks) else base
-    return base._source if isinstance(base, RowBlocks) else None
-
-
-def _selected(source: Any, index: Array, axis: int) -> Array:
-    """Return rows or columns of a store by its own selection; each is read once, in ascending order."""
-    distinct, place = np.unique(index, return_inverse=True)
-    where = (distinct, slice(None)) if axis == 0 else (slice(None), distinct)
-    name = module_name(source)
-    if isinstance(source, np.ndarray) or name in {"dask", "h5py"}:
-        found = np.asarray(source[where])
-    elif name == "zarr":
-        found = np.asarray(source.oindex[where])
-    else:  # slices of rows are all that is known of it
-        rows = distinct.tolist() if axis == 0 else range(source.shape[0])
-        pieces = [np.asarray(source[i : i + 1]) for i in rows]
-        found = np.concatenate(pieces) if pieces else np.empty((0, source.shape[1]))
-        found = found if axis == 0 else found[:, distinct]
-    return np.take(found, place, axis=axis)
 
 
 def _cleaned(block: Any, model: Any, threshold: float, kind: str, flags: Any, xp: Any) -> tuple[Any, Tally, Any]:
