@@ -214,7 +214,7 @@ class Reader:
             rows, columns = (self.array, i), (self.array, j)
         else:
             rows, columns = (self._part(i, 0), None), (self._part(j, 1), None)
-        core, _ = cleaned(*rows, j, left[i], right[:, j], threshold, 1)
+        core, _ = cleaned(rows[0], rows[1], j, left[i], right[:, j], threshold, 1)
         # Nothing is factored of what is not finite: D has such entries, or the model has diverged.
         k = min(1, len(i))
         u, v = spaces(core) if np.isfinite(core).all() else (np.zeros((len(i), k)), np.zeros((len(j), k)))
