@@ -45,7 +45,7 @@ class AccAltProj:
     decay : float
         How fast the threshold falls; 0.7 usually, up to 0.95 for very many outliers.
     beta : float, optional
-        The threshold in the scale of the singular values; by default 1 / (2 (m n)^(1/4)).
+        The threshold in the scale of the singular values; by default 1 / (2 (m n)^(1/4)), for columns 1 / (2 m^(1/2)).
     threshold : Threshold
         What counts as an outlier.
 

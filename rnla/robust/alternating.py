@@ -37,14 +37,10 @@ class AlternatingProjections:
 
     Parameters
     ----------
-    decay : float
-        How fast the threshold falls.
+    decay, beta, threshold
+        As for `AccAltProj`.
     stages : bool
         Whether the rank grows one by one.
-    beta : float, optional
-        The threshold in the scale of the singular values; by default 1 / (2 (m n)^(1/4)).
-    threshold : Threshold
-        What counts as an outlier.
 
     Examples
     --------
