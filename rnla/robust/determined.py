@@ -34,7 +34,7 @@ _SEEN = 1e-3
 _HELD = 1e-4
 """Least eigenvalue of G below which a line is not held."""
 _SCREENED = 3e-3
-_CLEAN, _LEAST = 3.0, 0.1
+_CLEAN, _LEAST = 3.0, 0.25
 _TINY = 1e-12
 _NUMBERS = 1 << 16
 

@@ -24,7 +24,7 @@ __all__ = ["Lines", "Look", "bytes_of_looks", "clean_panels", "gaps", "look"]
 
 Array = np.ndarray[Any, Any]
 
-_PANEL = 1 << 15
+_PANEL = 1 << 14
 """Entries of a panel at most, or one line across: what is made of them stays in the second cache."""
 _ON_DEVICE = 1 << 18
 _SHARED = 1 << 20  # entries from which on threads share the work
@@ -79,9 +79,10 @@ def bytes_of_looks(m: int, n: int, rows: int, columns: int, itemsize: int, threa
     Four blocks of lines (as it comes, in order, in the dtype of the work, and the gaps to L), the sums of the lines
     across, and panels.
     """
-    lines = max(rows, columns, 1)
-    panel = 16 * max(_PANEL, lines)
-    return 4 * itemsize * max(rows * n, columns * m) + 8 * 8 * (m + n) + _TEMPORARIES * panel * max(threads, 1)
+    block = max(rows * n, columns * m)
+    panels = 1 if block < _SHARED else max(threads, 1)
+    panel = 16 * min(max(_PANEL, rows, columns), block)
+    return 4 * itemsize * block + 8 * 8 * (m + n) + _TEMPORARIES * panel * panels
 
 
 def look(

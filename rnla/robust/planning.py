@@ -17,6 +17,7 @@ from rnla.results.topic_plan import TopicPlan, size_in_words
 from rnla.robust.accelerated import AccAltProj
 from rnla.robust.alternating import AlternatingProjections
 from rnla.robust.cross import IRCUR, RieCUR
+from rnla.robust.looking import bytes_of_looks
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.reading import Reader
 from rnla.robust.sampling import HELD, sample_size
@@ -273,7 +274,7 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
         looked = (min(4 * HELD, m), min(4 * HELD, n))
         work = item * (copies * m * n + 24 * (rank + 5) * (m + n))
         work += bytes_of_panels(reader.xp, reader.device, item, m * n)
-        need = max(work, _looking(m, n, looked, item)) + (1 << 20)
+        need = max(work, bytes_of_looks(m, n, *looked, item, get_config().threads)) + (1 << 20)
         seconds = flops / _RATES["svd"] if full or method.name == "altproj" else entries / _RATES["whole"]
     else:
         i, j = (sample_size(method.samples, rank, length, "") for length in (m, n))
@@ -322,13 +323,9 @@ def memory_bound(m: int, n: int, rank: int, samples: float, itemsize: int) -> in
     held = (min(HELD, m // 8), min(HELD, n // 8))
     rows, columns = (sample_size(samples, rank, length, "") + part for length, part in zip((m, n), held, strict=True))
     cross = itemsize * (3 * (rows * n + columns * m) + 30 * rank * (m + n))
-    return int(max(cross, _looking(m, n, held, itemsize)) + (1 << 20))
+    looked = bytes_of_looks(m, n, *held, itemsize, get_config().threads) + itemsize * 5 * rank * (m + n)
+    return int(max(cross, looked) + (1 << 20))
 
 
 def _name(dtype: Any) -> str:
     return str(dtype).rpartition(".")[2]
-
-
-def _looking(m: int, n: int, held: tuple[int, int], itemsize: int) -> int:
-    """Return bytes of fifteen arrays the size of the rows, or columns, that the certificate looks at."""
-    return 15 * itemsize * max(held[0] * n, held[1] * m)
