@@ -3,8 +3,8 @@
 Problem: D = L + S with L of rank r and incoherent and S sparse; find L from O(r log n) rows and columns an iteration.
 
 S1  Draw rows I and columns J (every time, or once), never those that are held out for the certificate.
-S2  Read D on this cross; there S = T_z(D - L) with the L and the threshold z of the moment, and D - S is kept, in one
-    reading (`rnla._kernels.thresholding`).
+S2  Read D on this cross, piece by piece; there S = T_z(D - L) with the L and the threshold z of the moment, and D - S
+    is multiplied with what S4 wants of it where it stands in the cache (`rnla._kernels.crosses`).
 S3  e = (norm((D - L - S)[I, :]) + norm((D - L - S)[:, J])) / (norm((D - S)[I, :]) + norm((D - S)[:, J])); stop at
     e <= tol.
 S4  The skeleton of D - S of rank r (`rnla.robust.skeletons`): the new L of IRCUR; RieCUR takes its projection on the
@@ -12,7 +12,7 @@ S4  The skeleton of D - S of rank r (`rnla.robust.skeletons`): the new L of IRCU
 S5  z falls by the factor `decay`, no lower than the least.
 
 Cost: an iteration reads |I| n + |J| m entries and takes O((m + n) |I| r) flops, |I| = samples r log(m): O(n r^2 log n);
-memory is two blocks of that many entries.
+memory is O((m + n) r) beside an array that is read in place, and the cross as it was read from anything else.
 Guarantee: none in advance without incoherence; the certificate looks at rows and columns that were never sampled.
 Tested in `tests/robust/`.
 
