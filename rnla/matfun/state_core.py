@@ -70,7 +70,7 @@ class Core:
         self.root: WholeRoot | ThinRoot
         if anchor.U is None:
             self.root = ThinRoot(anchor.h, self.like)
-        self._stand(anchor, anchor.error + matrix_error, matrix_error, FAILURE if anchor.error else 0.0)
+        self._stand(anchor, anchor.error + matrix_error, matrix_error, 2 * FAILURE if anchor.error else 0.0)
 
     def _stand(self, anchor: Anchor, error: float, matrix_error: float, failure: float) -> None:
         """Go on from a fresh decomposition."""
