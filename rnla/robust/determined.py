@@ -35,7 +35,7 @@ _HELD = 1e-4
 """Least eigenvalue of G below which a line is not held."""
 _SCREENED = 3e-3
 _CLEAN, _LEAST = 3.0, 0.25
-_TINY = 1e-12
+_TINY = 1e-9  # what makes every sum of squares definite
 _NUMBERS = 1 << 16
 
 
@@ -100,29 +100,15 @@ def least_pivots(
     if rank == 0:
         return np.ones(int(block.shape[axis]))
 
-    together = rank * rank <= len(outer)  # then no more numbers than the block has, and few long operations
+    ridge = _TINY * np.eye(rank)
 
     def pivots(part: slice, clean: Array) -> Array:
         grams = (clean.T if axis == 1 else clean) @ outer.reshape(len(outer), -1)
-        return grams if together else _eliminated(grams, rank)
+        factors = np.linalg.cholesky(grams.reshape(-1, rank, rank) + ridge)
+        least: Array = (np.abs(np.diagonal(factors, axis1=1, axis2=2)) ** 2).min(axis=1)
+        return least
 
-    found = np.concatenate(clean_panels(block, left, right, threshold, axis, pivots, observed))
-    if not together:
-        return found
-    step = max(1, _NUMBERS // (rank * rank))
-    return np.concatenate([_eliminated(found[i : i + step], rank) for i in range(0, len(found), step)])
-
-
-def _eliminated(grams: Array, rank: int) -> Array:
-    """Return the least pivot of each of the matrices of a table, by elimination in all of them at once."""
-    grams, least = np.ascontiguousarray(grams.T).reshape(rank, rank, -1), np.ones(len(grams))
-    for p in range(rank):
-        pivot = grams[p, p].real
-        np.minimum(least, pivot, out=least)
-        rest = grams[p, p + 1 :] / np.sqrt(np.maximum(pivot, _TINY))
-        for q in range(len(rest)):  # the upper triangle is enough
-            grams[p + 1 + q, p + 1 + q :] -= rest[q].conj() * rest[q:]
-    return least
+    return np.concatenate(clean_panels(block, left, right, threshold, axis, pivots, observed))
 
 
 def held_shares(
