@@ -95,6 +95,8 @@ def read_asked(
     limit = None if max_iterations is None else check_whole("max_iterations", max_iterations, 1)
     accuracy = (1e-4 if eps_of(reader.dtype) > 1e-10 else 1e-7) if tol is None else check_tol(tol, reader.dtype)
     observed = _mask(reader, mask)
+    if accuracy >= 1:
+        raise InputError(f"tol={accuracy:g} is met by L = 0: it is relative to L, so ask for less than 1")
     chosen = False
     reasons: tuple[str, ...] = ("the caller chose it",)
     if isinstance(method, str):
@@ -272,7 +274,7 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
         others = (asked.mask is not None, not is_numpy(reader.xp), _name(reader.source_dtype) != _name(reader.dtype))
         copies = (9 if full else 1) + sum(others)
         looked = (min(4 * HELD, m), min(4 * HELD, n))
-        work = item * (copies * m * n + 24 * (rank + 5) * (m + n))
+        work = item * (copies * m * n + 10 * (rank + 5) * (m + n))
         work += bytes_of_panels(reader.xp, reader.device, item, m * n)
         need = max(work, bytes_of_looks(m, n, *looked, item, get_config().threads)) + (1 << 20)
         seconds = flops / _RATES["svd"] if full or method.name == "altproj" else entries / _RATES["whole"]

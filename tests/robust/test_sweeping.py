@@ -212,3 +212,36 @@ def test_where_all_is_outliers_the_pursuit_finds_no_low_rank(dtype: str) -> None
     noise = 1e-3 * rng.standard_normal((100, 90)).astype(dtype)
     result = rnla.robust_pca(noise, method="pcp", rng=0, on_failure="return")
     assert not result.status.ok  # half of noise is no outlier, and it has no low rank
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict"])
+def test_singular_vectors_that_are_not_used_are_not_kept(library: str) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 30))
+    level = float(np.linalg.svd(x, compute_uv=False)[2:4].mean())
+    found = pursuit._shrunk_values(home(library, x), level)
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    assert found.s.shape == (3,)
+    assert np.allclose(np.asarray((found.U * found.s[None, :]) @ found.Vh), u[:, :3] * (s[:3] - level) @ vh[:3])
+    for part, size in ((found.U, 40 * 3), (found.Vh, 3 * 30)):
+        if library == "numpy":
+            assert part.base is None
+        elif library == "torch":
+            assert part.untyped_storage().nbytes() == 8 * size
+
+
+def test_libraries_whose_arrays_cannot_be_written_to_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    xp = pytest.importorskip("array_api_strict")
+    monkeypatch.setattr(sweeping, "_ON_HOST", 3000)
+    d, _, mask = problem_of("entries", masked=True)
+    found = []
+    for written in (True, False):
+        monkeypatch.setattr(sweeping, "_written_to", lambda x, written=written: written)
+        found.append([
+            rnla.robust_pca(
+                xp.asarray(d), None if method == "pcp" else 2, method=method, mask=xp.asarray(mask), rng=0,
+                max_iterations=5, on_failure="return",
+            )
+            for method in ("accaltproj", "altproj", "pcp")
+        ])  # fmt: skip
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one.trace, other.trace)
