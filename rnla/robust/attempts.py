@@ -93,6 +93,7 @@ def attempted(reader: Reader, asked: Asked, key: Key, number: int, watch: Watch,
     problem = Problem(
         reader, asked.rank, asked.tol, asked.limit, key.child("iterations", number), asked.mask, *held, _least(method)
     )
+    watch.stage = "iterating"
     outcome, message = _iterated(begun_at(method, level), problem)
     noise = at_noise(outcome.trace, _least(scaled_method(method, reader.exponent)))
     judge, notes = asked, tuple[str, ...]()

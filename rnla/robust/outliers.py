@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import adjoint, cast
+from rnla._xp.linalg import adjoint, cast, eps_of
 from rnla._xp.namespace import from_host, namespace_of, to_host
-from rnla.errors import InputError
+from rnla.errors import InputError, NonFiniteError
 from rnla.iterate import tick
 from rnla.operators.lowrank import FactoredOperator
 from rnla.results import CURResult
 from rnla.robust.points import read_points
 from rnla.robust.reading import Reader
+from rnla.robust.scaling import unscaled
 from rnla.robust.thresholds import split
 
 __all__ = ["Outliers", "skeleton"]
@@ -165,7 +167,8 @@ class Outliers:
 
 def skeleton(result: Any) -> CURResult:
     """Return L of a result as C U R, with C and R columns and rows of L."""
-    left, right = to_host(result.U) * to_host(result.s)[None, :], to_host(result.Vh)
+    exponent = math.frexp(float(to_host(result.s)[0]))[1] if result.rank else 0
+    left, right = to_host(result.U) * np.ldexp(to_host(result.s), -exponent)[None, :], to_host(result.Vh)
     rows, columns = to_host(result.rows), to_host(result.columns)
     if not len(rows) or not len(columns):
         import scipy.linalg
@@ -174,10 +177,14 @@ def skeleton(result: Any) -> CURResult:
         rows = np.sort(scipy.linalg.qr(left.conj().T, mode="r", pivoting=True)[1][:rank])
         columns = np.sort(scipy.linalg.qr(right, mode="r", pivoting=True)[1][:rank])
     c, r = left @ right[:, columns], left[rows] @ right
-    core = np.linalg.pinv(left[rows] @ right[:, columns], rcond=1e-12 if c.dtype.itemsize >= 8 else 1e-5)
+    core = np.linalg.pinv(left[rows] @ right[:, columns], rcond=1e-5 if eps_of(c.dtype) > 1e-10 else 1e-12)
     # L has rank r, so the pseudo-inverse of its cross is cut to that.
     u, s, vh = np.linalg.svd(core, full_matrices=False)
-    core = (u[:, : result.rank] * s[: result.rank]) @ vh[: result.rank]
+    with np.errstate(over="ignore", under="ignore"):
+        core = unscaled(1.0, -exponent) * ((u[:, : result.rank] * s[: result.rank]) @ vh[: result.rank])
+        c, r = c * unscaled(1.0, exponent), r * unscaled(1.0, exponent)
+    if not np.isfinite(core).all() or not np.isfinite(c).all():
+        raise NonFiniteError(f"C U R of an L of about 2^{exponent} leaves the range of {c.dtype}; scale D")
     xp, device = namespace_of(result.U), getattr(result.U, "device", None)
     home = [from_host(np.ascontiguousarray(x), xp, device) for x in (c, core, r, columns, rows)]
     c, core, r, columns, rows = home

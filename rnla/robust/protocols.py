@@ -175,12 +175,20 @@ def verdict(trace: tuple[Step, ...], tol: float, max_iterations: int, least: flo
         return Status.MET
     if at_noise(trace, least):
         return Status.DIVERGED
-    still = _patience(trace)
-    if len(trace) > 2 * still and last.residual < _COMING_DOWN:
-        recent = min(step.residual for step in trace[-still:])
-        if recent > 0.9 * min(step.residual for step in trace[:-still]):
+    still, judged = _patience(trace), _down(trace)
+    if len(judged) > 2 * still and last.residual < _COMING_DOWN:
+        recent = min(step.residual for step in judged[-still:])
+        if recent > 0.9 * min(step.residual for step in judged[:-still]):
             return Status.DIVERGED
     return Status.ITERATIONS if len(trace) >= max_iterations else None
+
+
+def _down(trace: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps since the threshold has come down to D - L: before, nothing is an outlier, and nothing moves."""
+    if len(trace) > _STILL and trace[-_STILL].threshold <= trace[-1].threshold * (1 + 1e-6):
+        return trace
+    first = next((number for number, step in enumerate(trace) if step.outliers > 0), len(trace))
+    return trace[first:]
 
 
 def _patience(trace: tuple[Step, ...]) -> int:
@@ -195,5 +203,5 @@ def told(step: Step, iteration: int) -> None:
     """Tell the watch of an iteration."""
     watch = current_watch()
     if watch is not None:
-        watch.stage, watch.error, watch.passes = "iterating", step.residual, float(iteration)
+        watch.error, watch.passes = step.residual, float(iteration)
         tick()

@@ -55,6 +55,8 @@ def rank_of_low_part(
         Entries from there on are known to be outliers: to the pursuit they are missing.
     """
     m, n = reader.shape
+    if min(m, n) == 1:
+        return 1, "rank 1: D has one row or one column"
     rows = drawn(key.child("rows"), m, min(m, _BLOCK), held[0])
     columns = drawn(key.child("columns"), n, min(n, _BLOCK), held[1])
     if mask is None:

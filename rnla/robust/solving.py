@@ -29,7 +29,7 @@ from rnla.config import config_context, fixed_settings
 from rnla.errors import DeadlineReached, InputError, ToleranceNotMet
 from rnla.iterate import Watch, watching
 from rnla.results import ErrorEstimate, Report
-from rnla.results.robust_result import HeldOut, RobustPCAResult
+from rnla.results.robust_result import RobustPCAResult
 from rnla.rng import Key, as_key
 from rnla.robust.attempts import Attempt, attempted, judged, set_aside
 from rnla.robust.certificate import error_of
@@ -282,9 +282,7 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
             raise DeadlineReached(f"{message}; .result holds what {result.iterations} iterations reached", result)
         if not result.status.ok:
             noted = "".join(f"; {note}" for note in result.report.notes if "noise" in note)
-            if held is not None and _like_noise(held, asked):
-                size = held.clean_error * math.hypot(*host_values(result.s)) / math.sqrt(math.prod(result.shape))
-                noted += f"; if D has noise, of about {size:.1e}, give threshold=rnla.Threshold(least={4 * size:.1e})"
+            noted += _of_noise(result, asked)
             told = "" if held is None else f"; held out: {held}"
             raise ToleranceNotMet(
                 f"tol={asked.tol:.1e} was not met: residual {last[0]:.2e} after {result.iterations} iterations, "
@@ -295,6 +293,23 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
     return result
 
 
-def _like_noise(held: HeldOut, asked: Asked) -> bool:
-    """Whether most entries agree with L, but for what may be noise that nobody told of."""
-    return asked.method.threshold.least == 0 and held.outliers < 0.5 and asked.tol < held.clean_error < 0.3
+def _of_noise(result: RobustPCAResult, asked: Asked) -> str:
+    """Return advice where what is left may be noise that nobody told of, else nothing."""
+    held, trace, told = result.held_out, np.asarray(result.trace), asked.method.threshold.least > 0
+    if told or held is None or isinstance(asked.method, PrincipalComponentPursuit):
+        return ""
+    if result.report.dtype_path.startswith(("int", "uint")):
+        return (
+            "; D holds whole numbers: if L is rounded to them, that is noise of up to 0.5, so give "
+            "threshold=rnla.Threshold(least=1.0), or more"
+        )
+    level = math.hypot(*host_values(result.s)) / math.sqrt(math.prod(result.shape))  # of the entries of L
+    size = 0.0
+    if held.outliers < 0.5:
+        size = held.clean_error * level
+    elif len(trace) > 1:  # the threshold has fallen through the noise: half of it lies above two thirds of its size
+        below = trace[1:, 2] < 0.5
+        size = 1.5 * float(trace[1:, 1][below].min()) if below.any() and not below.all() else 0.0
+    if not asked.tol * level < size < 0.3 * level:
+        return ""
+    return f"; if D has noise, of about {size:.1e}, give threshold=rnla.Threshold(least={4 * size:.1e})"

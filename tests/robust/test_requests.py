@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 from typing import Any
 
@@ -35,6 +36,7 @@ D, LOW, _ = model(300, 320, 2, 0.1, seed=1)
         ({"rank": -1}, "at least 0"),
         ({"rank": 2, "tol": 0.0}, "positive"),
         ({"rank": 2, "tol": 1e-17}, "below what float64"),
+        ({"rank": 2, "tol": 1.0}, "met by L = 0"),
         ({"rank": 2, "method": "none"}, "not one of 'auto', 'riecur'"),
         ({"rank": 2, "method": 3}, "or a part"),
         ({"rank": 2, "method": rnla.RieCUR(), "sampling": 2.0}, "method= carries"),
@@ -191,6 +193,73 @@ def test_a_deadline_gives_back_what_there_is() -> None:
     back = rnla.robust_pca(D, 2, callback=Late(), rng=0, method="riecur", on_failure="return")
     assert back.status is rnla.Status.DEADLINE
     assert back.held_out is not None
+
+
+class LateAt:
+    """Passes the deadline at the k-th event of a stage, whatever the clock says."""
+
+    def __init__(self, stage: str, count: int) -> None:
+        self.stage, self.count = stage, count
+
+    def __call__(self, event: Any) -> None:
+        self.count -= event.stage == self.stage
+        if self.count == 0:
+            raise rnla.DeadlineReached("the deadline passed")
+
+
+@pytest.mark.parametrize("on_failure", ["raise", "return"])
+def test_a_deadline_before_there_is_a_model_says_so(on_failure: str) -> None:
+    options: dict[str, Any] = {"rng": 0, "on_failure": on_failure}
+    for method in ("riecur", "ircur", "accaltproj", "altproj", "pcp"):
+        with pytest.raises(rnla.DeadlineReached, match="no first model yet, so that nothing is kept") as caught:
+            rnla.robust_pca(D, 2, method=method, callback=LateAt("iterating", 1), **options)
+        assert caught.value.result is None
+    for count in (1, 4):
+        with pytest.raises(rnla.DeadlineReached, match=r"while the rank was estimated.*or rank=") as caught:
+            rnla.robust_pca(D, callback=LateAt("estimating the rank", count), **options)
+        assert caught.value.result is None
+    with rnla.config_context(deadline=1e-9), pytest.raises(rnla.DeadlineReached) as caught:
+        rnla.robust_pca(D, 2, **options)
+    assert caught.value.result is None
+
+
+def test_a_deadline_in_the_first_step_of_another_try_leaves_the_try_before() -> None:
+    noise = np.random.default_rng(0).standard_normal((400, 400))
+    one = rnla.robust_pca(noise, 2, method="riecur", rng=0, on_failure="return")
+    late = LateAt("iterating", one.iterations + 1)
+    with pytest.raises(rnla.DeadlineReached, match="the attempt before it is returned") as caught:
+        rnla.robust_pca(noise, 2, callback=late, rng=0)
+    assert np.array_equal(caught.value.result.U, one.U)
+    assert caught.value.result.status is one.status
+
+
+def test_noise_that_nobody_told_of_is_met_with_advice() -> None:
+    sigma = 1e-3 * float(np.abs(LOW).mean())
+    noisy = D + sigma * np.random.default_rng(0).standard_normal(D.shape)
+    for method in ("auto", "riecur", "accaltproj"):
+        with pytest.raises(rnla.ToleranceNotMet, match=r"if D has noise, of about") as caught:
+            rnla.robust_pca(noisy, 2, method=method, rng=0)
+        least = float(str(caught.value).partition("least=")[2].partition(")")[0])
+        assert 2 * sigma <= least <= 12 * sigma
+        told = rnla.robust_pca(noisy, 2, method=method if method == "auto" else rnla.RieCUR(
+            threshold=rnla.Threshold(least=least)
+        ), threshold=rnla.Threshold(least=least) if method == "auto" else None, rng=0)  # fmt: skip
+        assert error(told, LOW) <= 2e-3
+    with pytest.raises(rnla.ToleranceNotMet, match=r"whole numbers.*Threshold\(least=1\.0\)"):
+        rnla.robust_pca((D * 100).astype(np.int16), 2, rng=0)
+    whole = rnla.robust_pca(np.rint(D * 100).astype(np.int16), 2, threshold=rnla.Threshold(least=1.0), rng=0)
+    assert error(whole, 100 * LOW) <= 3e-3
+
+
+def test_the_skeleton_of_an_L_of_any_size() -> None:
+    for exponent in (-980, 0, 900):
+        result = rnla.robust_pca(np.ldexp(D, exponent), 2, rng=0)
+        c, core, r = result.cur()
+        found = (np.ldexp(c, -exponent) @ np.ldexp(core, exponent)) @ np.ldexp(r, -exponent)
+        assert np.allclose(found, LOW, atol=1e-5)
+    tiny = dataclasses.replace(result, s=result.s / result.s[0] * 1e-320)
+    with pytest.raises(rnla.NonFiniteError, match="leaves the range of float64; scale D"):
+        tiny.cur()
 
 
 def test_the_callback_hears_every_iteration() -> None:

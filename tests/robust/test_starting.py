@@ -108,3 +108,11 @@ def test_standing_still_is_judged_over_as_long_as_the_threshold_takes() -> None:
     assert verdict(fast, 1e-7, 500) is rnla.Status.DIVERGED
     ended = tuple(Step(0.1, max(0.95**k, 0.95**40), 0.1, 0.0) for k in range(75))
     assert verdict(ended, 1e-7, 500) is rnla.Status.DIVERGED
+
+
+def test_a_threshold_above_everything_is_no_standing_still() -> None:
+    """Begun far above D, the residual stays as it is until the threshold has come down to the outliers."""
+    d, low, _ = model(300, 280, 3, 0.05, seed=2)
+    result = rnla.robust_pca(d, 3, method=rnla.RieCUR(threshold=rnla.Threshold(start=1e15)), rng=0)
+    assert (result.trace[:70, 2] == 0).all()
+    assert error(result, low) <= 20e-7
