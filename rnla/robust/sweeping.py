@@ -94,7 +94,7 @@ def over_panels(array: Any, work: Callable[[slice], Any], parts: int = 1) -> lis
     work : callable
         Takes the rows of a panel.
     parts : int
-        Panels at least, if there are as many rows.
+        Panels at least, if one would not do and there are as many rows.
     """
     return run(work, _panels(array, 0, int(array.shape[0]), parts), get_config().threads if _on_pool(array) else 1)
 
@@ -237,7 +237,8 @@ def _entries(xp: Any, device: Any) -> int:
 def _panels(array: Any, start: int, stop: int, parts: int = 1) -> list[slice]:
     """Return ranges of rows from start to stop, of a size that depends on the shape and the kind of device."""
     entries = _entries(namespace_of(array), device_of(array))
-    pieces = even_ranges(stop - start, max(parts, -(-(stop - start) * int(array.shape[1]) // entries)))
+    size = (stop - start) * int(array.shape[1])
+    pieces = even_ranges(stop - start, max(parts if size > entries else 1, -(-size // entries)))
     return [slice(start + piece.start, start + piece.stop) for piece in pieces]
 
 
