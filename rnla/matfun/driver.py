@@ -142,9 +142,9 @@ def _require_room(the_plan: TopicPlan) -> None:
 
 def _answer(held: Held, change: Change, started: float) -> tuple[RootUpdate, Correction | None, Any]:
     """Return the result, the method's correction of the first stage, and the change that it is for."""
-    given, quarter, request, the_plan, key = held.given, held.quarter, held.request, held.the_plan, held.key
-    exponent, own = common_exponent(given, change, request.power), given
-    given, change, sign = scaled(given, -exponent), rescaled(change, exponent), request.sign
+    quarter, request, key = held.quarter, held.request, held.key
+    exponent = common_exponent(held.given, change, request.power)
+    given, change, sign = scaled(held.given, -exponent), rescaled(change, exponent), request.sign
     frame = given if isinstance(given, FramedRoot) else None
     root: Any = given if frame is None else frame.inside
     panel, turned = cast(change.panel, getattr(root.xp, root.dtype.name)), 0.0
@@ -174,18 +174,16 @@ def _answer(held: Held, change: Change, started: float) -> tuple[RootUpdate, Cor
             moved = change.moved + (0.0 if frame is None else moved_by_frame(frame, change))
             change = dataclasses.replace(change, dropped=dropped, failure_probability=failure, note=note, moved=moved)
         root, sign = inverse_of(root), -sign
-    method, state = the_plan.method, held.state
-    if state is not None and _same(held.panel, change.panel):
-        state = state._replace(projection=dataclasses.replace(state.projection, root=root))
-        stages = [_first(root, change, sign, request, lambda problem: method.correct(problem, state), mu, key)]
-    else:
-        stages = [_first(root, change, sign, request, method.correct, mu, key)]
+    method = held.the_plan.method
+    resumed: tuple[Any, ...] = ()
+    if held.state is not None and _same(held.panel, change.panel):
+        resumed = (held.state._replace(projection=dataclasses.replace(held.state.projection, root=root)),)
+    stages = [_first(root, change, sign, request, lambda problem: method.correct(problem, *resumed), mu, key)]
     if quarter is not None:
         half_root = scaled(quarter, -exponent // 2)
         root = half_root if request.power > 0 else inverse_of(half_root)
         stages.append(_second(root, stages[0], sign, request, mu, key))
-    made = _assembled(own, quarter, frame, exponent, stages, request, the_plan, key, started, change)
-    return made, stages[0].found, change.panel
+    return _assembled(held, frame, exponent, stages, change, started), stages[0].found, change.panel
 
 
 def _same(before: Any, panel: Any) -> bool:
@@ -263,19 +261,10 @@ def require_solvable(root: Any) -> None:
 
 
 def _assembled(
-    own: Any,
-    quarter: Any,
-    frame: FramedRoot | None,
-    exponent: int,
-    stages: list[Stage],
-    request: RootRequest,
-    the_plan: TopicPlan,
-    key: Key,
-    started: float,
-    change: Change,
+    held: Held, frame: FramedRoot | None, exponent: int, stages: list[Stage], change: Change, started: float
 ) -> RootUpdate:
     """Return the result; the stages are of 2^-exponent A_half."""
-    first, last = stages[0], stages[-1]
+    own, request, first, last = held.given, held.request, stages[0], stages[-1]
     up = of_power(exponent, request.power)
     V, w = last.V, np.ldexp(last.w, up)
     require_representable(w, own.dtype)
@@ -288,7 +277,7 @@ def _assembled(
         rounding += (2 * size + last.rounding) * last.rounding
         forward = forward_bound(last.error, last.least) + forward_bound(forward, last.least)
     forward = times_power(forward, up)
-    source: Any = UpdatedRoot(_source(own, quarter, request.power), V, w)
+    source: Any = UpdatedRoot(_source(own, held.quarter, request.power), V, w)
     if frame is not None:
         V, source = frame.out(V), FramedRoot(frame.frame, source)
     found = [stage.found for stage in stages if stage.found is not None]
@@ -327,8 +316,8 @@ def _assembled(
     if status is Status.NOT_CERTIFIED and sum(one.slack for one in found) > request.tol * first.lower / 4:
         notes.append("what the solves with the root leave is above the tolerance: give it a more exact shifted_solve")
     report = Report(
-        plan=the_plan, shape=own.shape, rank=len(w), size=max((int(one.Q.shape[1]) for one in found), default=0),
-        blocks=(), passes=counts.passes, scans=0, products=counts.products + counts.solves, seed=key.seed,
+        plan=held.the_plan, shape=own.shape, rank=len(w), size=max((int(one.Q.shape[1]) for one in found), default=0),
+        blocks=(), passes=counts.passes, scans=0, products=counts.products + counts.solves, seed=held.key.seed,
         dtype_path=str(own.dtype), backend=backend_name(own.xp), device="" if own.device is None else
         str(own.device), copies=(), numerical_rank=len(w), deterministic=is_numpy(own.xp),
         seconds=time.perf_counter() - started, notes=tuple(notes), kernels=kernels_in_use(own.xp, own.dtype),

@@ -39,7 +39,7 @@ class WholeRoot:
         Of the state's own.
     """
 
-    kind, solves, lower, upper = "dense, kept", False, 0.0, float("inf")
+    kind = "dense, kept"
 
     def __init__(self, S: Any) -> None:
         self.S = S
@@ -90,7 +90,7 @@ class ThinRoot:
         A panel of the library, device and dtype wanted.
     """
 
-    kind, solves, lower, upper = "diagonal, corrected", True, 0.0, float("inf")
+    kind = "diagonal, corrected"
 
     def __init__(self, h: Any, like: Any) -> None:
         self.h, self.V, self.w = h, like[:, :0], np.zeros(0)

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,7 +53,7 @@ class PowerProblem:
 
     Attributes
     ----------
-    matrix : Root
+    matrix : Root or SquaredRoot
         A; only multiplied.
     panel : array, shape (n, k)
         D.
@@ -65,7 +64,7 @@ class PowerProblem:
     key : Key
     """
 
-    matrix: Root
+    matrix: Any
     panel: Any
     sign: int
     power: float
@@ -97,29 +96,13 @@ class PowerState(NamedTuple):
 class SquaredRoot:
     """H^2, from products with H."""
 
-    kind, solves, lower, upper = "the square of a root", False, 0.0, math.inf
-
     def __init__(self, root: Root) -> None:
         self.root = root
         self.shape, self.dtype, self.xp, self.device = root.shape, root.dtype, root.xp, root.device
-        self.counts = root.counts
-
-    @property
-    def magnitude(self) -> float:
-        """About how large the square is."""
-        return self.root.magnitude**2
-
-    def counted(self) -> SquaredRoot:
-        """Return the same matrix with counts of its own."""
-        return SquaredRoot(self.root.counted())
 
     def matmat(self, x: Any) -> Any:
         """Return H (H X)."""
         return self.root.matmat(self.root.matmat(x))
-
-    def shifted_solve(self, s: float, x: Any) -> Any:
-        """Refuse."""
-        raise InputError("a matrix that is only multiplied cannot be solved with")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -268,9 +268,7 @@ class FramedRoot:
         return multiplied(self.frame, x)
 
     def defect(self, x: Any) -> float:
-        """Return the norm of (A_half - U H U^H) U X, what the decomposition did to the matrix given; 0 if none was."""
-        if self.given is None:
-            return 0.0
+        """Return the norm of (A_half - U H U^H) U X, what the decomposition did to the matrix given."""
         return frobenius(self.given.matmat(self.out(x)) - self.out(self.inside.matmat(x)))
 
     def matmat(self, x: Any) -> Any:

@@ -125,11 +125,20 @@ class SqrtState:
         return cls(begun_core(A, A_half, power, tol, horizon, keep_matrix, on_drift, rng))
 
     def update(self, D: Any) -> SqrtState:
-        """Add D D^H.
+        """Add D D^H; parameters, and what is returned and raised, are those of `replace`."""
+        return self.replace(D, None)
+
+    def downdate(self, D: Any) -> SqrtState:
+        """Take D D^H away; parameters, and what is returned and raised, are those of `replace`."""
+        return self.replace(None, D)
+
+    def replace(self, D_in: Any, D_out: Any) -> SqrtState:
+        """Add D_in D_in^H and take D_out D_out^H away, at once: a window that slides.
 
         Parameters
         ----------
-        D : matrix, shape (n, k), or vector
+        D_in, D_out : matrix, shape (n, k), or vector
+            None for nothing.
 
         Returns
         -------
@@ -139,46 +148,14 @@ class SqrtState:
         Raises
         ------
         InputError, DTypeError, BackendError, NonFiniteError
-            A change that does not fit the state.
+            A change that does not fit the state, or after which there would be a negative eigenvalue.
         ToleranceNotMet
             The error would pass `tol`; ``.result`` is this state, without the change.
         """
-        return self._change(D, None)
-
-    def downdate(self, D: Any) -> SqrtState:
-        """Take D D^H away.
-
-        Parameters
-        ----------
-        D : matrix, shape (n, k), or vector
-
-        Returns
-        -------
-        SqrtState
-            This one.
-
-        Raises
-        ------
-        InputError
-            Also where a negative eigenvalue would come about.
-        ToleranceNotMet
-            As `update` raises it.
-        """
-        return self._change(None, D)
-
-    def replace(self, D_in: Any, D_out: Any) -> SqrtState:
-        """Add D_in D_in^H and take D_out D_out^H away, at once: a window that slides.
-
-        Parameters
-        ----------
-        D_in, D_out : matrix, shape (n, k), or vector
-
-        Returns
-        -------
-        SqrtState
-            This one; raises as `update` and `downdate` do.
-        """
-        return self._change(D_in, D_out)
+        with self._at_work():
+            panel, signs, norm, dropped = narrowed_pair(self._core, D_in, D_out)
+            self._core.change(panel, signs, norm, dropped, self)
+        return self
 
     def scale(self, factor: float) -> SqrtState:
         """Multiply the matrix by a positive number, as forgetting does; relative errors stay.
@@ -379,12 +356,6 @@ class SqrtState:
             f"<root of power {self.power} of a {n} x {n} {self.dtype} matrix, {self.changes} changes, "
             f"{self.refactorizations} refactorizations, error <= {self.error.value:.1e}, held as {core.root.kind}>"
         )
-
-    def _change(self, D_in: Any, D_out: Any) -> SqrtState:
-        with self._at_work():
-            panel, signs, norm, dropped = narrowed_pair(self._core, D_in, D_out)
-            self._core.change(panel, signs, norm, dropped, self)
-        return self
 
     def _by(self, function: Any, X: Any) -> Any:
         root = self._core.root

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -174,3 +176,14 @@ def test_the_plan_says_that_the_error_is_an_estimate() -> None:
     assert "estimate" in str(plan)
     with pytest.raises(InputError, match="there is no matrix"):
         rnla.plan(None, made.D, problem="sqrtm_update")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [([[1.0, 2.0], [3.0]], "ragged"), (np.ma.array(np.ones(60), mask=np.arange(60) == 3), "masked entries"),
+     (np.linspace(-1, 1, 60), "below zero"), (np.full(60, np.nan), "NaN"), (np.ones(60) * 1j, "real")],
+)  # fmt: skip
+def test_what_can_be_no_matrix_is_refused_by_the_name_it_was_given(given: Any, told: str) -> None:
+    with pytest.raises((InputError, rnla.DTypeError, rnla.NonFiniteError), match=told) as caught:
+        rnla.sqrtm_update(None, np.ones((60, 1)), A=given)
+    assert "A_half" not in str(caught.value)

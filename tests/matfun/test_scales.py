@@ -178,3 +178,18 @@ def test_what_takes_all_of_A_away_is_told(form: str, power: float, tmp_path: Any
     assert np.linalg.norm(B, 2) <= result.error.absolute
     result.save(tmp_path / "all.npz")
     assert rnla.load(tmp_path / "all.npz").error.value == np.inf
+
+
+def test_a_change_of_a_state_that_is_out_of_range_is_refused_or_nothing() -> None:
+    """Of an even power of two that its squares do not survive: no column is left, or the cure is told."""
+    state = rnla.SqrtState.init(np.eye(12), rng=0)
+    with pytest.raises(rnla.NonFiniteError, match="nearer to 1"):
+        state.update(np.full((12, 1), 1e200))
+    before = state @ np.eye(12)
+    state.update(np.full((12, 1), 1e-200))
+    assert np.array_equal(state @ np.eye(12), before)
+    state.update(np.full((12, 1), 1e-65))
+    np.testing.assert_allclose(state @ np.eye(12), before, rtol=0, atol=1e-15)
+    state.update(np.full((12, 1), 1e65))
+    S = state @ np.eye(12)
+    assert np.linalg.norm(S @ S - np.full((12, 12), 1e130), 2) <= state.error.value * 12e130
