@@ -235,7 +235,10 @@ class RobustPCAResult(Result):
         return bool(self.U.shape == (m, k) and self.Vh.shape == (k, n) and self.trace.shape[1:] == (4,))
 
     def _why_not_extended(self) -> str:
-        return "call robust_pca again with the larger rank: outliers found for one rank are none of another"
+        return (
+            "call robust_pca again, with the larger rank (outliers found for one rank are none of another), or with "
+            "more max_iterations"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = [f.name for f in dataclasses.fields(cast("Any", self)) if f.name not in {"_source", "_mask"}]

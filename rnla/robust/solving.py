@@ -1,11 +1,15 @@
 """Robust PCA: a matrix as low rank plus sparse, D = L + S, with a certificate from what was never looked at.
 
-S1  Check the request and choose the method (`rnla.robust.planning`); without a rank, estimate it.
+S1  Check the request and choose the method (`rnla.robust.planning`); find where the threshold begins
+    (`rnla.robust.starting`); without a rank, estimate it, and without anything to estimate take L = 0
+    (`rnla.robust.vanishing`).
 S2  Set rows and columns aside that no iteration may sample.
 S3  Iterate the method's step; each is told to the callback, and every one stands in the trace.
-S4  Read what was set aside, and judge L on it (`rnla.robust.certificate`).
-S5  A method that the library chose and that failed is tried again with thresholds that fall more slowly, and last,
-    where D is an array in memory, by accelerated alternating projections.
+S4  Read what was set aside, and judge L on it (`rnla.robust.certificate`).  S2 to S4 are an attempt
+    (`rnla.robust.attempts`).
+S5  A method that the library chose and that failed is tried again with thresholds that fall more slowly, then, where D
+    is an array in memory, by accelerated alternating projections; and any method whose threshold did not begin at the
+    largest modulus is tried once more from there.
 
 Equation: D = L + S where D was observed, S = T_z(D - L), rank L = r.
 Guarantee, cost and differences from the papers: in the modules of the methods.
@@ -28,12 +32,13 @@ from rnla.checks import check_choice
 from rnla.config import config_context, fixed_settings
 from rnla.errors import DeadlineReached, InputError, ToleranceNotMet
 from rnla.iterate import Watch, watching
-from rnla.results import ErrorEstimate, Report
+from rnla.results import ErrorEstimate, Report, Status
 from rnla.results.robust_result import RobustPCAResult
 from rnla.rng import Key, as_key
 from rnla.robust.attempts import Attempt, attempted, judged, set_aside
 from rnla.robust.certificate import error_of
 from rnla.robust.planning import Asked, at_rank, plan_of, read_asked, require_memory, slower
+from rnla.robust.protocols import TOO_MANY
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.rank import rank_of_low_part
 from rnla.robust.reading import Reader
@@ -71,7 +76,8 @@ def robust_pca(
         Everything that `svd` takes, and objects with ``rows(i)`` and ``columns(j)`` or with ``entries(i, j)`` that
         makes a block from two arrays of indices: a matrix that exists as a function only.  Never changed.
     rank : int, optional
-        Rank of L; by default it is estimated on a block of D, cleaned by principal component pursuit.
+        Rank of L; by default it is estimated on a block of D, cleaned by principal component pursuit; 0 where that
+        leaves nothing, and at least half of D is zero.
     method : {"auto", "riecur", "ircur", "accaltproj", "altproj", "pcp"} or part
         `RieCUR` and `IRCUR` read a few rows and columns in each iteration; `AccAltProj`,
         `AlternatingProjections` and `PrincipalComponentPursuit` read all of an array in memory.
@@ -86,7 +92,8 @@ def robust_pca(
     mask : array of bool, shape (m, n), optional
         True where D was observed.  Not for the methods that read a cross.
     max_iterations : int, optional
-        At most, for each method that is tried; by default 200, and more where the threshold falls slowly.
+        At most, for each method that is tried; by default 200, and more where the threshold falls slowly.  A result
+        that ran out of them is not gone on from: the same call with more begins again, on the same rows and columns.
     callback : callable, optional
         Told of every iteration; ``event.passes`` counts them, ``event.error`` is the residual.
     on_failure : {"raise", "return"}
@@ -103,7 +110,7 @@ def robust_pca(
     Raises
     ------
     InputError, DTypeError
-        Arguments that cannot be used, before any work.
+        Arguments that cannot be used, before any work; or no rank was given, and none can be told.
     NonFiniteError
         NaN or infinity among the entries read.
     BudgetError
@@ -111,7 +118,7 @@ def robust_pca(
     ToleranceNotMet
         The iteration diverged or ran out, or held-out rows and columns contradict the answer; ``.result`` holds it.
     DeadlineReached
-        The deadline passed; ``.result`` holds the answer so far.
+        The deadline passed; ``.result`` holds the answer so far, None where there was no first model yet.
 
     Notes
     -----
@@ -282,7 +289,7 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
             raise DeadlineReached(f"{message}; .result holds what {result.iterations} iterations reached", result)
         if not result.status.ok:
             noted = "".join(f"; {note}" for note in result.report.notes if "noise" in note)
-            noted += _of_noise(result, asked)
+            noted += _advice(result, asked)
             told = "" if held is None else f"; held out: {held}"
             raise ToleranceNotMet(
                 f"tol={asked.tol:.1e} was not met: residual {last[0]:.2e} after {result.iterations} iterations, "
@@ -293,10 +300,14 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
     return result
 
 
-def _of_noise(result: RobustPCAResult, asked: Asked) -> str:
-    """Return advice where what is left may be noise that nobody told of, else nothing."""
-    held, trace, told = result.held_out, np.asarray(result.trace), asked.method.threshold.least > 0
-    if told or held is None or isinstance(asked.method, PrincipalComponentPursuit):
+def _advice(result: RobustPCAResult, asked: Asked) -> str:
+    """Return advice where what is left may be noise that nobody told of, or the threshold began too low."""
+    held, trace, part = result.held_out, np.asarray(result.trace), asked.method.threshold
+    if held is None or isinstance(asked.method, PrincipalComponentPursuit) or result.status is Status.ITERATIONS:
+        return ""
+    if part.start is not None and len(trace) > 1 and trace[1, 2] > TOO_MANY:
+        return f"; start={part.start:.1e} of the threshold is below nearly all of D: give a larger one, or leave it out"
+    if part.least > 0:
         return ""
     if result.report.dtype_path.startswith(("int", "uint")):
         return (

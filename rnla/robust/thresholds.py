@@ -35,7 +35,8 @@ class Threshold:
     kind : {"entries", "columns"}
         Single entries, or whole columns (corrupted samples).
     start : float, optional
-        The first threshold, in the scale of D; by default the largest modulus that is read first.
+        The first threshold, in the scale of D; by default the largest modulus that is read first, or just above L
+        where outliers are larger than it by decades (`rnla.robust.starting`).
     least : float
         The threshold falls to this and never below: three to five standard deviations of the noise, for noisy data.
     outliers : float, optional

@@ -69,6 +69,10 @@ def test_a_start_of_the_caller_s_is_kept() -> None:
     asked = rnla.RieCUR(threshold=rnla.Threshold(start=1e4))
     result = rnla.robust_pca(d, 5, method=asked, rng=1, on_failure="return", max_iterations=3)
     assert result.trace[0, 1] == 1e4
+    for method in (rnla.RieCUR, rnla.AccAltProj):
+        low = method(threshold=rnla.Threshold(start=1e-9))
+        with pytest.raises(rnla.ToleranceNotMet, match=r"start=1\.0e-09 .* give a larger one"):
+            rnla.robust_pca(d, 5, method=low, rng=1)
     assert begun_at(asked, 7.0) is asked
     assert begun_at(rnla.PrincipalComponentPursuit(), 7.0) == rnla.PrincipalComponentPursuit()
     assert begun_at(rnla.RieCUR(), None) == rnla.RieCUR()
