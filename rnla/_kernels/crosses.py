@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rnla._kernels.threads import run
-from rnla._kernels.thresholding import Tally, pieces, task_ranges, turned
+from rnla._kernels.thresholding import Tally, pieces, task_ranges, thin_products, turned
 
 __all__ = ["cross_products"]
 
@@ -56,17 +56,14 @@ def _forward(
     if turned(a):
         return _backward(a.T, columns, right.T, left.T, threshold, v)
     m, k = a.shape[0], right.shape[1]
-    out, piece, v = (
-        np.empty((m, v.shape[1]), dtype=a.dtype),
-        pieces(a, None, columns, left, right, threshold),
-        _own(v, a),
-    )
+    out, v = np.empty((m, v.shape[1]), dtype=a.dtype), np.ascontiguousarray(v, dtype=a.dtype)
+    piece, (multiply, _) = pieces(a, None, columns, left, right, threshold), thin_products(a)
 
     def task(part: slice, rooms: list[Array]) -> tuple[float, ...]:
         room = _room(rooms, (part.stop - part.start) * k, a.dtype)
         block = room[: (part.stop - part.start) * k].reshape(-1, k)
         tally = piece(part, slice(0, k), block)
-        np.matmul(block, v, out=out[part])
+        multiply(block, v, out[part])
         rooms.append(room)
         return tally
 
@@ -80,22 +77,19 @@ def _backward(
     if turned(a):
         return _forward(a.T, rows, right.T, left.T, threshold, u)
     n, k = a.shape[1], left.shape[0]
-    out, piece, u = np.empty((n, u.shape[1]), dtype=a.dtype), pieces(a, rows, None, left, right, threshold), _own(u, a)
+    out, u = np.empty((n, u.shape[1]), dtype=a.dtype), np.ascontiguousarray(u, dtype=a.dtype)
+    piece, (_, adjoint) = pieces(a, rows, None, left, right, threshold), thin_products(a)
 
     def task(part: slice, rooms: list[Array]) -> tuple[float, ...]:
         width = part.stop - part.start
         room = _room(rooms, k * width, a.dtype)
         block = room[: k * width].reshape(k, width)
         tally = piece(slice(0, k), part, block)
-        np.matmul(block.conj().T, u, out=out[part])
+        adjoint(block, u, out[part], False)
         rooms.append(room)
         return tally
 
     return out, [(task, part) for part in task_ranges(n, k)]
-
-
-def _own(x: Array, a: Array) -> Array:
-    return np.ascontiguousarray(x, dtype=a.dtype)
 
 
 def _room(rooms: list[Array], size: int, dtype: np.dtype[Any]) -> Array:

@@ -13,6 +13,7 @@ ride the plain twin.  Infinite entries lie beyond every threshold: so B has L wh
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +22,9 @@ import numpy as np
 
 from rnla._kernels import compiled
 from rnla._kernels.threads import even_ranges, run
+from rnla._kernels.tiled_products import adjoint_into, multiply_into
 
-__all__ = ["Tally", "cleaned", "cleaned_products", "pieces", "task_ranges", "turned"]
+__all__ = ["Tally", "cleaned", "cleaned_products", "pieces", "task_ranges", "thin_products", "turned"]
 
 Array = np.ndarray[Any, Any]
 
@@ -110,31 +112,47 @@ def cleaned_products(
         backward, forward, tally = cleaned_products(a.T, right.T, left.T, threshold, v, u, threads)
         return forward, backward, tally
     m, n = a.shape
-    whole, piece = slice(0, n), pieces(a, None, None, left, right, threshold)
+    whole, piece, (multiply, adjoint) = slice(0, n), pieces(a, None, None, left, right, threshold), thin_products(a)
+    u, v = np.ascontiguousarray(u, dtype=a.dtype), np.ascontiguousarray(v, dtype=a.dtype)
     forward = np.empty((m, v.shape[1]), dtype=a.dtype)
 
     def task(group: slice) -> tuple[Array, list[tuple[float, ...]]]:
-        backward, tallies = np.zeros((u.shape[1], n), dtype=a.dtype), []
+        backward, tallies = np.zeros((n, u.shape[1]), dtype=a.dtype), []
         parts = task_ranges(group.stop - group.start, n)
         room = np.empty((max((part.stop - part.start for part in parts), default=0), n), dtype=a.dtype)
         for each in parts:
             part = slice(group.start + each.start, group.start + each.stop)
             block = room[: part.stop - part.start]
             tallies.append(piece(part, whole, block))
-            forward[part] = block @ v
-            backward += u[part].conj().T @ block
+            multiply(block, v, forward[part])
+            adjoint(block, u[part], backward, True)
         return backward, tallies
 
     found = run(task, even_ranges(m, _PARTS), threads)
     total = found[0][0]
     for backward, _ in found[1:]:
         total = total + backward
-    return forward, total.conj().T, Tally.of([each for _, tallies in found for each in tallies])
+    return forward, total, Tally.of([each for _, tallies in found for each in tallies])
 
 
 def task_ranges(k: int, n: int) -> list[slice]:
     """Cut k lines of n entries in tasks."""
     return even_ranges(k, max(_PARTS if k * n > _TASK else 1, -(-k * n // _TASK)))
+
+
+def thin_products(a: Array) -> tuple[Callable[[Array, Array, Array], Any], Callable[[Array, Array, Array, bool], Any]]:
+    """Return what sets OUT to BLOCK X, and what sets it to the adjoint of BLOCK times Y or adds that, for blocks of B.
+
+    BLAS takes three times as long for blocks that the cache holds and for few columns.
+    """
+    kernels = compiled.family("products", a.dtype) if a.dtype.char in "fd" and a.dtype.isnative else None
+    if kernels is not None:
+        return functools.partial(multiply_into, kernels), functools.partial(adjoint_into, kernels)
+
+    def adjoint(block: Array, y: Array, out: Array, add: bool) -> None:
+        np.add(out, block.conj().T @ y, out=out) if add else np.matmul(block.conj().T, y, out=out)
+
+    return lambda block, x, out: np.matmul(block, x, out=out), adjoint
 
 
 def pieces(

@@ -16,7 +16,10 @@ import numpy as np
 
 from rnla._kernels.threads import even_ranges, run
 
-__all__ = ["add_product", "adjoint_product", "has_contiguous_rows", "normal_product", "product"]
+__all__ = [
+    "add_product", "adjoint_into", "adjoint_product", "has_contiguous_rows", "multiply_into", "normal_product",
+    "product",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 
@@ -111,6 +114,24 @@ def _adjoint(kernels: Any, a: _Rows, y: Array, threads: int) -> Array:
         )  # fmt: skip
 
     return _added(task, ranges, (a.n, k), a.kind, threads)
+
+
+def multiply_into(kernels: Any, a: Array, x: Array, out: Array) -> None:
+    """Set OUT to A X, on the calling thread: real arrays with contiguous rows, small enough to stay in the cache."""
+    m, n = a.shape
+    kernels.multiply(
+        a.dtype.type(0), a.itemsize, a.ctypes.data, _stride(a), m, n, x.ctypes.data, _stride(x), x.shape[1],
+        out.ctypes.data, _stride(out), 0, _ROWS, _DEPTH, 1,
+    )  # fmt: skip
+
+
+def adjoint_into(kernels: Any, a: Array, y: Array, out: Array, add: bool) -> None:
+    """Set OUT to A^T Y, or add it there, of the same kind of arrays."""
+    m, n = a.shape
+    kernels.adjoint(
+        a.dtype.type(0), a.itemsize, a.ctypes.data, _stride(a), m, n, y.ctypes.data, _stride(y), y.shape[1],
+        out.ctypes.data, _stride(out), int(add), _TALL, _WIDE, 0, 1,
+    )  # fmt: skip
 
 
 def _sums(a: _Rows, k: int) -> list[slice]:

@@ -17,7 +17,7 @@ SHAPES = ((1, 1, 1), (3, 5, 2), (100, 37, 8), (7, 300, 1), (0, 4, 3), (4, 0, 3),
 def both(dtype: str, call):
     found = []
     for setting in ("plain", "compiled"):
-        with compiled.using(setting, ["thresholding"], np.dtype(dtype)):
+        with compiled.using(setting, ["thresholding", "products"], np.dtype(dtype)):
             found.append(call())
     return found
 
@@ -163,7 +163,7 @@ def test_products_with_a_cross_are_those_of_its_rows_and_columns(setting: str, d
     a, left, right, u, v = ((unit * rng.standard_normal(size)).astype(dtype) for size in sizes)
     i, j = rng.permutation(m)[: len(u)], rng.permutation(n)[: len(v)]
     eps, rooms = float(np.finfo(dtype).eps), []
-    with compiled.using(setting, ["thresholding"], np.dtype(a.real.dtype)):
+    with compiled.using(setting, ["thresholding", "products"], np.dtype(a.real.dtype)):
         for array in layouts(a):
             rows, one = cleaned(array, i, None, left[i], right, 1.5, 1)
             columns, two = cleaned(array, None, j, left, right[:, j], 1.5, 1)
