@@ -52,6 +52,17 @@ def test_the_estimated_rank_and_missing_entries_are_not_misled() -> None:
     assert np.allclose(np.ldexp(tiny.s, 600), result.s, rtol=1e-5)
 
 
+@pytest.mark.parametrize("cls", [rnla.RieCUR, rnla.AccAltProj])
+def test_columns_that_are_wrong_by_any_size(cls: Any) -> None:
+    rng = np.random.default_rng(1)
+    low = rng.standard_normal((300, 3)) @ rng.standard_normal((3, 280))
+    bad = rng.random(280) < 0.1
+    d = low + np.where(bad, 1e6, 0.0) * rng.standard_normal(low.shape)
+    result = rnla.robust_pca(d, 3, method=cls(threshold=rnla.Threshold(kind="columns")), tol=1e-6, rng=0)
+    found = (result.U * result.s) @ result.Vh
+    assert np.linalg.norm((found - low)[:, ~bad]) <= 20e-6 * np.linalg.norm(low)
+
+
 @pytest.mark.parametrize("rank", [3, None])
 def test_looking_for_the_start_reads_no_row_that_is_not_read_anyway(rank: int | None) -> None:
     d, _, _ = model(700, 600, 3, 0.1, seed=2, scale=1e6)
