@@ -282,7 +282,8 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
         i, j = (sample_size(method.samples, rank, length, "") for length in (m, n))
         entries = float(count) * (i * n + j * m)
         flops = entries * 6 * rank
-        need = memory_bound(m, n, rank, method.samples, item)
+        by_kernels = is_numpy(reader.xp) and method.threshold.kind == "entries"
+        need = memory_bound(m, n, rank, method.samples, item, 2 if by_kernels else 3) + reader.bytes_of_columns
         seconds = entries / _RATES["cross"]
         lines.append(("cross", f"{i} rows and {j} columns, {'drawn anew each time' if method.resample else 'fixed'}"))
     lines.append(("iterations", f"about {count} to a residual of {asked.tol:.0e}, at most {asked.limit}"))
@@ -315,16 +316,16 @@ def require_memory(planned: TopicPlan) -> None:
     )
 
 
-def memory_bound(m: int, n: int, rank: int, samples: float, itemsize: int) -> int:
+def memory_bound(m: int, n: int, rank: int, samples: float, itemsize: int, blocks: int = 2) -> int:
     """Return bytes that a method that reads a cross never exceeds beside D.
 
-    Three blocks of the size of each half of the cross (the one at hand and what the products make of it), rows held out
-    included, and thirty panels of the width of the rank, O(n r log n); or what the certificate makes of the rows held
-    out, where this is more.
+    Two blocks of the size of each half of the cross (what is read, and brought to the scale or dtype; three where the
+    kernels do not serve), rows held out included, and thirty panels of the width of the rank, O(n r log n); or what the
+    certificate makes of the rows held out, where this is more.  An array that is read in place takes the panels only.
     """
     held = (min(HELD, m // 8), min(HELD, n // 8))
     rows, columns = (sample_size(samples, rank, length, "") + part for length, part in zip((m, n), held, strict=True))
-    cross = itemsize * (3 * (rows * n + columns * m) + 30 * rank * (m + n))
+    cross = itemsize * (blocks * (rows * n + columns * m) + 30 * rank * (m + n))
     looked = bytes_of_looks(m, n, *held, itemsize, get_config().threads) + itemsize * 5 * rank * (m + n)
     return int(max(cross, looked) + (1 << 20))
 

@@ -103,6 +103,14 @@ class Reader:
         return self._object is not None and callable(getattr(self._object, "entries", None))
 
     @property
+    def bytes_of_columns(self) -> int:
+        """What is made once so that columns can be read: of a sparse matrix, itself by columns."""
+        if not isinstance(self.base, Sparse):
+            return 0
+        matrix = self.base.matrix
+        return int(matrix.data.nbytes + matrix.indices.nbytes + 8 * (self.shape[1] + 1))
+
+    @property
     def source_dtype(self) -> Any:
         """The dtype that D has where it lies."""
         found = getattr(self.stored, "dtype", None) if self._object is None else getattr(self._object, "dtype", None)

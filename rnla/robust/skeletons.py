@@ -48,8 +48,9 @@ def leading_spaces(core: Array, rank: int, near: Array | None) -> tuple[Array, A
         v = np.linalg.qr(core.conj().T @ u)[0]
         small = u.conj().T @ core @ v
     a, values, b = np.linalg.svd(small)
-    # Directions that U does not have are left out: dividing by them would make noise large.
-    kept = values > 10 * len(core) * float(np.finfo(core.dtype).eps) * values[:1].max(initial=0.0)
+    # Directions that U does not have are left out: dividing by them would make noise large, or overflow.
+    info = np.finfo(core.dtype)
+    kept = values > max(10 * len(core) * float(info.eps) * values[:1].max(initial=0.0), float(info.tiny))
     inverse = (b.conj().T * np.where(kept, 1 / np.where(kept, values, 1), 0)) @ a.conj().T
     return u, v, inverse
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -126,3 +127,12 @@ def test_one_row_or_one_column_is_its_own_low_rank_part(shape: tuple[int, int]) 
     result = rnla.robust_pca(d, 1, rng=0)
     assert np.allclose(result.L.to_array(), d, rtol=1e-12)
     assert result.S.sparse().nnz == 0
+
+
+def test_subnormal_numbers_are_worked_on_without_an_overflow() -> None:
+    """They are read once in their own scale, where one over their singular values is no number."""
+    d = np.ldexp(D / np.abs(D).max(), -1060)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = rnla.robust_pca(d, 3, method="riecur", rng=0, on_failure="return")
+    assert np.isfinite(result.s).all()
