@@ -123,7 +123,8 @@ def robust_pca(
     Notes
     -----
     Cost: for the methods of a cross, samples * max(rank, 3) * log(n) rows and as many columns are read in each
-    iteration, of which there are about log(tol) / log(decay); memory of about three times the cross.  `plan` tells it.
+    iteration, of which there are about log(tol) / log(decay); memory of O((m + n) rank) beside an array in memory, and
+    of at most two such crosses beside anything else.  `plan` tells it.
 
     Guarantee: exact recovery is known for incoherent L and outliers spread evenly over rows and columns.  Whether this
     is such a matrix is not known beforehand: the certificate is read on rows and columns that were set aside before.
