@@ -36,6 +36,7 @@ _HELD = 1e-4
 _SCREENED = 3e-3
 _CLEAN, _LEAST = 3.0, 0.25
 _TINY = 1e-9  # what makes every sum of squares definite
+_LEAST_NORM = 1e-300
 _NUMBERS = 1 << 16
 
 
@@ -93,7 +94,10 @@ def least_pivots(
     What the lines of the block do not see of the first `rank` vectors of L is left out.
     """
     here = to_host(left[:, :rank]) if axis == 1 else to_host(right[:rank, :]).T
-    here = here / np.maximum(np.linalg.norm(here, axis=0), _TINY)
+    # In double: products of rows that were rounded to single make no semidefinite G, and the ridge would not save it.
+    here = here.astype(np.result_type(here.dtype, np.float64), copy=False)
+    sizes = np.linalg.norm(here, axis=0)
+    here = here / np.maximum(sizes, max(_TINY * float(sizes.max(initial=0.0)), _LEAST_NORM))
     u, s, _ = np.linalg.svd(here, full_matrices=False)
     outer = _outer(u[:, s * s > _SEEN * s[:1].max(initial=0.0) ** 2])
     rank = outer.shape[1]

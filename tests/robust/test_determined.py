@@ -60,6 +60,26 @@ def test_pivots_of_a_basis_that_is_orthonormal_already_are_those_of_cholesky() -
         assert found[j] == pytest.approx(pivots.min(), rel=1e-8)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_pivots_of_factors_in_single_precision_are_those_in_double(axis: int, dtype: str) -> None:
+    """As many ranks as lines, or nearly: what clean entries leave of G is singular, and its rounding is no error."""
+    for seed in range(20):
+        d, left, right, observed, _ = block_of(9, 9, 8, dtype, seed)
+        rough = [x.astype(dtype) for x in (left, right)]
+        wide = [x.astype(np.result_type(dtype, np.float64)) for x in rough]
+        found = least_pivots(d, *rough, 1e-3, axis, 8, observed)
+        exact = least_pivots(d.astype(wide[0].dtype), *wide, 1e-3, axis, 8, observed)
+        assert found == pytest.approx(exact, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [2.0**-60, 2.0**60])
+def test_pivots_do_not_depend_on_the_scale(size: float) -> None:
+    d, left, right, _, _ = block_of(64, 500, 12, "float64", 0)
+    found = least_pivots(d * size, left * size, right, 1e-6 * size, 1, 12)
+    assert np.array_equal(found, least_pivots(d, left, right, 1e-6, 1, 12))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_shares_are_least_eigenvalues(axis: int, dtype: str) -> None:
