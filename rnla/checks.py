@@ -30,16 +30,16 @@ def check_whole(name: str, value: Any, least: int = 0) -> int:
     return int(value)
 
 
-def check_rank(rank: Any, shape: tuple[int, int]) -> int:
-    """Return the rank as int, within the matrix."""
-    if isinstance(rank, (float, np.floating)) and 0 < rank < 1:
+def check_rank(rank: Any, shape: tuple[int, int], instead: str | None = None) -> int:
+    """Return the rank as int, within the matrix; `instead` is what may be given in its place, if not a tolerance."""
+    if isinstance(rank, (float, np.floating)) and 0 < rank < 1 and instead is None:
         raise DTypeError(f"rank must be an integer, got {rank!r}; a share of the sum of squares is energy={rank!r}")
     value = check_whole("rank", rank)
     limit = min(shape)
     if value > limit:
         raise InputError(
             f"rank={value} is larger than min(m, n)={limit} of the {shape[0]} x {shape[1]} matrix; "
-            f"ask for rank={limit} or less, or give tol= alone"
+            f"ask for rank={limit} or less, or {instead or 'give tol= alone'}"
         )
     return value
 

@@ -89,7 +89,7 @@ def read_asked(
     if min(reader.shape) == 0:
         raise InputError(f"D is empty, {reader.shape[0]} x {reader.shape[1]}: there is nothing to part")
     if rank is not None:
-        rank = check_rank(rank, reader.shape)
+        rank = check_rank(rank, reader.shape, "leave it out to have it estimated")
         if rank == 0:
             raise InputError("rank=0 leaves L = 0: ask for rank=1 or more, or leave it out to have it estimated")
     limit = None if max_iterations is None else check_whole("max_iterations", max_iterations, 1)

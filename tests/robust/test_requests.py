@@ -31,7 +31,7 @@ D, LOW, _ = model(300, 320, 2, 0.1, seed=1)
     ("options", "message"),
     [
         ({"rank": 0}, "rank=0 leaves L = 0"),
-        ({"rank": 301}, "larger than min"),
+        ({"rank": 301}, r"larger than min\(m, n\)=.*leave it out to have it estimated"),
         ({"rank": 2.5}, "must be an integer"),
         ({"rank": -1}, "at least 0"),
         ({"rank": 2, "tol": 0.0}, "positive"),
