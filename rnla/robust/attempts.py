@@ -136,7 +136,10 @@ def _iterated(method: Any, problem: Problem) -> tuple[Outcome, str]:
         message, state = str(error), error.result
     status = verdict(state.trace, problem.tol, problem.max_iterations, problem.least)
     status = Status.DEADLINE if message or status is None else status
-    return Outcome(state.factors, state.threshold, state.trace, status, state.rows, state.columns), message
+    # Many updates have left something of orthonormality; the singular values of what diverged may be anything.
+    sound = math.isfinite(state.trace[-1].residual) and bool(np.isfinite(host_values(state.factors.s)).all())
+    factors = settled(state.factors) if sound and int(state.factors.s.shape[0]) else state.factors
+    return Outcome(factors, state.threshold, state.trace, status, state.rows, state.columns), message
 
 
 def _least(method: Any) -> float:
@@ -150,9 +153,8 @@ def _in_noise(outcome: Outcome, asked: Asked) -> tuple[Outcome, Asked, str]:
     said = f"the residual stands at {last.residual:.2e} with the threshold at its least: what is left is noise"
     if asked.tol_given:
         return outcome, asked, f"{said}; ask for tol={1.1 * last.residual:.1e} or more, or leave tol out"
-    factors = settled(outcome.factors)
     return (
-        dataclasses.replace(outcome, status=Status.MET, factors=factors),
+        dataclasses.replace(outcome, status=Status.MET),
         dataclasses.replace(asked, tol=max(asked.tol, last.residual)),
         f"{said}, and no tol was given",
     )

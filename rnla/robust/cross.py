@@ -47,7 +47,7 @@ from rnla.errors import InputError
 from rnla.robust.protocols import Factors, Problem, Step, reached, told
 from rnla.robust.sampling import drawn, sample_size
 from rnla.robust.scaling import resolved
-from rnla.robust.skeletons import compressed, located, retracted, settled
+from rnla.robust.skeletons import compressed, located, retracted
 from rnla.robust.thresholds import Threshold
 
 __all__ = ["IRCUR", "CrossMethod", "CrossState", "RieCUR"]
@@ -209,7 +209,7 @@ def _next(part: CrossMethod, problem: Problem, state: CrossState) -> CrossState:
     told(step, len(state.trace) + 1)
     trace = (*state.trace, step)
     if reached(trace, problem.tol, problem.least) or not math.isfinite(step.residual):
-        return CrossState(settled(old) if math.isfinite(step.residual) else old, level, trace, i, j)
+        return CrossState(old, level, trace, i, j)
     new = retracted(f, g, old) if part.tangent else compressed(f, g)
     return CrossState(new, level, trace, i, j)
 
