@@ -26,6 +26,8 @@ from rnla.robust.starting import begun_at
 
 __all__ = ["Attempt", "attempted", "judged", "set_aside"]
 
+Array = np.ndarray[Any, Any]
+
 
 class Attempt(NamedTuple):
     """An answer, with what the rows and columns that were set aside say of it.
@@ -165,8 +167,9 @@ def _certified(
 ) -> tuple[HeldOut | None, Status, float]:
     """Return what the rows and columns that were set aside say (S4), the status with it, and the threshold."""
     usable = math.isfinite(outcome.threshold) and bool(np.isfinite(host_values(outcome.factors.s)).all())
-    if not usable or not len(held[0]) or not len(held[1]):
+    if not usable:
         return None, outcome.status, outcome.threshold
+    held = _all_where_none(held[0], reader.shape[0]), _all_where_none(held[1], reader.shape[1])
     threshold, share = outcome.threshold, outcome.trace[-1].outliers
     part = scaled_method(asked.method, reader.exponent).threshold
     if part.kind == "entries" and outcome.status.ok and int(outcome.factors.s.shape[0]):
@@ -179,3 +182,8 @@ def _certified(
     )  # fmt: skip
     status = Status.REFUSED if outcome.status.ok and not found.accepted else outcome.status
     return found, status, threshold
+
+
+def _all_where_none(index: Array, length: int) -> Array:
+    """Return what was set aside, and every line where there are too few to set any aside."""
+    return index if len(index) else np.arange(length)

@@ -20,7 +20,7 @@ from rnla.robust.cross import IRCUR, RieCUR
 from rnla.robust.looking import bytes_of_looks
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.reading import Reader
-from rnla.robust.sampling import HELD, sample_size
+from rnla.robust.sampling import HELD, sample_size, spared
 from rnla.robust.sweeping import bytes_of_panels
 from rnla.robust.thresholds import Threshold, as_threshold
 
@@ -155,7 +155,7 @@ def _choice(
     m, n = reader.shape
     guess = 10 if rank is None else rank
     sizes = [sample_size(3.0, guess, length, what) for length, what in ((m, "rows"), (n, "columns"))]
-    if all(2 * (size + min(HELD, length // 8)) <= length for size, length in zip(sizes, (m, n), strict=True)):
+    if all(2 * (size + spared(length)) <= length for size, length in zip(sizes, (m, n), strict=True)):
         return RieCUR(decay=decay), (
             f"a cross of {sizes[0]} rows and {sizes[1]} columns is less than half of D", pace,
         )  # fmt: skip
@@ -219,7 +219,7 @@ def _check_fit(reader: Reader, rank: int | None, method: Any, mask: Any) -> None
             )
         for length, what in zip(reader.shape, ("rows", "columns"), strict=True):
             size = sample_size(method.samples, rank or 1, length, what)
-            if rank is not None and min(size, length - min(HELD, length // 8)) < rank:
+            if rank is not None and min(size, length - spared(length)) < rank:
                 raise InputError(
                     f"of {length} {what} too few are left for rank {rank} beside those held out; "
                     "use method='accaltproj'"
@@ -323,10 +323,11 @@ def memory_bound(m: int, n: int, rank: int, samples: float, itemsize: int, block
     kernels do not serve), rows held out included, and thirty panels of the width of the rank, O(n r log n); or what the
     certificate makes of the rows held out, where this is more.  An array that is read in place takes the panels only.
     """
-    held = (min(HELD, m // 8), min(HELD, n // 8))
+    held = (spared(m), spared(n))
     rows, columns = (sample_size(samples, rank, length, "") + part for length, part in zip((m, n), held, strict=True))
     cross = itemsize * (blocks * (rows * n + columns * m) + 30 * rank * (m + n))
-    looked = bytes_of_looks(m, n, *held, itemsize, get_config().threads) + itemsize * 5 * rank * (m + n)
+    seen = (held[0] or m, held[1] or n)
+    looked = bytes_of_looks(m, n, *seen, itemsize, get_config().threads) + itemsize * 5 * rank * (m + n)
     return int(max(cross, looked) + (1 << 20))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from rnla.errors import InputError
 from rnla.rng import Key
 
-__all__ = ["drawn", "held_out", "sample_size"]
+__all__ = ["drawn", "held_out", "sample_size", "spared"]
 
 Array = np.ndarray[Any, Any]
 
@@ -39,12 +39,20 @@ def sample_size(samples: float, rank: int, length: int, what: str) -> int:
     return min(count, length)
 
 
+def spared(length: int) -> int:
+    """Return how many of `length` rows (or columns) can be set aside: an eighth, and none if that is only one.
+
+    A single line tells no spread, so where there are fewer than 16 the certificate looks at all of them.
+    """
+    return min(HELD, length // 8) if length >= 2 * 8 else 0
+
+
 def held_out(key: Key, length: int, all_read: bool = False) -> Array:
     """Return the numbers that no iteration may sample, ascending: at most an eighth of them.
 
     Where all is read in any case nothing is set aside, and the certificate looks at four times as many.
     """
-    count = min(4 * HELD, length) if all_read else min(HELD, length // 8)
+    count = min(4 * HELD, length) if all_read else spared(length)
     return np.sort(key.permutation(length)[:count])
 
 

@@ -166,6 +166,20 @@ def test_noise_is_accepted_at_its_own_level_and_refused_below() -> None:
 
 
 @pytest.mark.statistical
+@pytest.mark.parametrize("shape", [(5, 400), (400, 5), (12, 400)])
+def test_few_rows_or_columns_are_all_looked_at(shape: tuple[int, int]) -> None:
+    """With three tenths of outliers so few entries do not tell L on every line across, and the residual is met."""
+    d, low, _ = model(*shape, 1, 0.3, seed=1)
+    wrong = rnla.robust_pca(d, 1, method="riecur", rng=0, on_failure="return")
+    assert error(wrong, low) > 1e5 * TOL
+    assert wrong.trace[-1, 0] <= TOL
+    assert wrong.status is rnla.Status.REFUSED
+    assert wrong.held_out.rows == min(shape[0], 50)
+    right = rnla.robust_pca(low, 1, method="riecur", rng=0)
+    assert right.held_out.accepted
+    assert not right.held_out.never_sampled
+
+
 def test_the_bound_holds_as_often_as_it_says() -> None:
     """Fresh rows and columns 300 times, against the clean error of all of D; 3 misses or fewer.
 

@@ -136,9 +136,9 @@ def test_empty_and_odd_shapes() -> None:
     assert zero.S.sparse().nnz == 0
     one = rnla.robust_pca(np.outer(np.arange(1.0, 6), np.ones(4)), 1, rng=0)
     assert one.held_out is not None
-    tiny = rnla.robust_pca(np.ones((7, 7)), 1, method=rnla.RieCUR(samples=1.0), rng=0)  # nothing to be set aside
-    assert tiny.held_out is None
-    assert np.isnan(tiny.error.upper)
+    tiny = rnla.robust_pca(np.ones((7, 7)), 1, method=rnla.RieCUR(samples=1.0), rng=0)  # nothing can be set aside
+    assert tiny.held_out is not None
+    assert (tiny.held_out.rows, tiny.held_out.columns, tiny.held_out.never_sampled) == (7, 7, False)
     assert np.allclose(one.L.to_array() + one.S.to_array(), np.outer(np.arange(1.0, 6), np.ones(4)))
     for a in (model(900, 60, 2, 0.05)[0], model(60, 900, 2, 0.05)[0]):
         assert rnla.robust_pca(a, 2, rng=0).status.ok
