@@ -130,6 +130,17 @@ def test_one_wrong_column_among_many_outliers_is_named(seed: int) -> None:
     assert held.corrupted_rows == ()
 
 
+def test_short_columns_that_are_outliers_by_chance_are_not_named() -> None:
+    """At 90 percent, 58 of 60 entries or more are outliers in five of a hundred columns, and L is right there."""
+    d, low, _ = model(60, 400, 1, 0.9, seed=3)
+    u, s, vh = np.linalg.svd(low, full_matrices=False)
+    low_part = Factors(u[:, :1], s[:1], vh[:1])
+    outliers = np.abs(d - low) >= 1e-5
+    assert (outliers.mean(axis=0) > 0.95).sum() > 5
+    held = certify(Reader(d), low_part, 1e-5, "entries", np.arange(60), np.arange(50), outliers.mean(), TOL)
+    assert held.corrupted_columns == ()
+
+
 @pytest.mark.parametrize(("m", "n", "rank"), [(90, 80, 9), (120, 60, 7), (128, 93, 12)])
 def test_what_any_low_rank_matrix_agrees_with_is_no_evidence(m: int, n: int, rank: int) -> None:
     """The skeleton of noise agrees with it on `rank` rows and columns, r (m + n - r) entries, and means nothing."""

@@ -9,7 +9,8 @@ import pytest
 
 import rnla
 from rnla.robust.certificate import certify
-from rnla.robust.determined import held_shares, least_pivots
+from rnla.robust.determined import held_shares, least_pivots, weakly_held
+from rnla.robust.looking import Lines
 from rnla.robust.protocols import Factors
 from rnla.robust.reading import Reader
 from tests.robust.model import error, model
@@ -170,6 +171,19 @@ def test_wrong_answers_on_sparse_factors_are_refused() -> None:
 
 
 @pytest.mark.statistical
+def test_more_lines_are_screened_where_few_were_set_aside() -> None:
+    """Seven rows leave four clean entries for five ranks, so every column would be a suspect, and most never read."""
+    d, low, _ = model(60, 900, 5, 0.4, seed=2)
+    u, s, vh = np.linalg.svd(low, full_matrices=False)
+    reader = Reader(d)
+    lines = Lines(reader, Factors(u[:, :5], s[:5], vh[:5]))
+    read = lines.read(np.arange(7), 1)
+    assert (least_pivots(*read[:3], 1e-6, 1, 5) < 1e-6).mean() > 0.5
+    before = reader.entries
+    assert len(weakly_held(lines, read, 1e-6, 1, 0.4, TOL)) < 0.2 * d.shape[1]
+    assert reader.entries == before + 25 * d.shape[1]  # three clean entries for each rank
+
+
 def test_nothing_is_refused_on_the_model_of_the_papers() -> None:
     """L itself with its outliers, up to 40 percent.
 

@@ -72,3 +72,7 @@ def test_when_an_iteration_ends() -> None:
     assert at_noise((*standing, standing[-1]), 1e-9)
     assert not at_noise((*standing, standing[-1]), 0.0)
     assert not at_noise((*standing, standing[-1]._replace(residual=9e-4)), 1e-9)
+    hopeless = tuple(Step(0.5 * 0.9**k, 0.5**k, 0.99, 0.0) for k in range(11))
+    assert verdict(hopeless[:10], 1e-4, 99) is None
+    assert verdict(hopeless, 1e-4, 99) is rnla.Status.DIVERGED  # what is left of D says nothing about L
+    assert verdict((*hopeless[:-1], hopeless[-1]._replace(outliers=0.9)), 1e-4, 99) is None

@@ -52,6 +52,19 @@ def test_the_estimated_rank_and_missing_entries_are_not_misled() -> None:
     assert np.allclose(np.ldexp(tiny.s, 600), result.s, rtol=1e-5)
 
 
+def test_of_very_wide_data_a_part_is_looked_at() -> None:
+    """Entries that were not observed are no part of it."""
+    rng = np.random.default_rng(0)
+    d = rng.uniform(1.0, 2.0, (16, 70_000))
+    d[rng.random(d.shape) < 0.1] = 1e6
+    mask = rng.random(d.shape) < 0.5
+    level = first_level(Reader(d), None, "entries", np.arange(16))
+    assert level is not None
+    assert 2.0 < level < 1e6 / 3
+    assert first_level(Reader(np.where(mask, d, np.nan)), mask, "entries", np.arange(16)) == level
+    assert first_level(Reader(d), d < 3.0, "entries", np.arange(16)) is None
+
+
 @pytest.mark.parametrize("cls", [rnla.RieCUR, rnla.AccAltProj])
 def test_columns_that_are_wrong_by_any_size(cls: Any) -> None:
     rng = np.random.default_rng(1)
