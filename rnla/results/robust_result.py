@@ -107,7 +107,8 @@ class RobustPCAResult(Result):
     Vh : array, shape (r, n)
         Orthonormal rows; L = U diag(s) Vh.
     threshold : float
-        Entries (columns) of D - L at this level and beyond are outliers: S is D - L there and 0 elsewhere.
+        Entries of D - L at this level and beyond are outliers (columns whose root of the mean square is): S is D - L
+        there and 0 elsewhere.
     kind : str
         ``"entries"`` or ``"columns"``.
     rows, columns : array of int64

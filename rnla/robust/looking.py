@@ -171,7 +171,7 @@ def _sums(block: Any, model: Any, observed: Any, bad: Any, threshold: float, axi
     xp = namespace_of(block)
     gap, size = xp.abs(block - model), xp.abs(model)
     full = None if observed is None else cast(observed, gap.dtype)
-    gap = gap if full is None else gap * full
+    gap = gap if full is None else xp.where(observed, gap, xp.zeros_like(gap))  # what is missing may be NaN
     beyond = gap >= threshold if bad is None else bad if observed is None else bad & observed
     flags = cast(beyond, gap.dtype)
     clean = 1 - flags if full is None else full - flags  # a product with it is faster than a choice

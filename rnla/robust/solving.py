@@ -289,11 +289,14 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
         if message:
             raise DeadlineReached(f"{message}; .result holds what {result.iterations} iterations reached", result)
         if not result.status.ok:
-            noted = "".join(f"; {note}" for note in result.report.notes if "noise" in note)
+            told_of = [note for note in result.report.notes if "noise" in note]
+            noted = "".join(f"; {note}" for note in told_of[-1:])  # of the last attempt
             noted += _advice(result, asked)
             told = "" if held is None else f"; held out: {held}"
+            refused = result.status is Status.REFUSED  # its residual is as small as was asked: that says nothing
             raise ToleranceNotMet(
-                f"tol={asked.tol:.1e} was not met: residual {last[0]:.2e} after {result.iterations} iterations, "
+                ("the answer is refused" if refused else f"tol={asked.tol:.1e} was not met")
+                + f": residual {last[0]:.2e} after {result.iterations} iterations, "
                 f"{last[2]:.1%} of outliers; {result.status.value}{noted}{told}; the answer is in .result, and "
                 "on_failure='return' gives it back instead",
                 result,
@@ -304,16 +307,22 @@ def _settled(result: RobustPCAResult, message: str, asked: Asked, on_failure: st
 def _advice(result: RobustPCAResult, asked: Asked) -> str:
     """Return advice where what is left may be noise that nobody told of, or the threshold began too low."""
     held, trace, part = result.held_out, np.asarray(result.trace), asked.method.threshold
-    if held is None or isinstance(asked.method, PrincipalComponentPursuit) or result.status is Status.ITERATIONS:
+    if held is None or result.status is Status.ITERATIONS:
         return ""
+    if isinstance(asked.method, PrincipalComponentPursuit):
+        return (
+            "; principal component pursuit leaves noise in S: if D has some, give rank= and "
+            "threshold=rnla.Threshold(least=3 to 5 of its deviations) to another method"
+        )
     if part.start is not None and len(trace) > 1 and trace[1, 2] > TOO_MANY:
         return f"; start={part.start:.1e} of the threshold is below nearly all of D: give a larger one, or leave it out"
     if part.least > 0:
         return ""
+    kind = "" if part.kind == "entries" else f'"{part.kind}", '
     if result.report.dtype_path.startswith(("int", "uint")):
         return (
             "; D holds whole numbers: if L is rounded to them, that is noise of up to 0.5, so give "
-            "threshold=rnla.Threshold(least=1.0), or more"
+            f"threshold=rnla.Threshold({kind}least=1.0), or more"
         )
     level = math.hypot(*host_values(result.s)) / math.sqrt(math.prod(result.shape))  # of the entries of L
     size = 0.0
@@ -324,4 +333,4 @@ def _advice(result: RobustPCAResult, asked: Asked) -> str:
         size = 1.5 * float(trace[1:, 1][below].min()) if below.any() and not below.all() else 0.0
     if not asked.tol * level < size < 0.3 * level:
         return ""
-    return f"; if D has noise, of about {size:.1e}, give threshold=rnla.Threshold(least={4 * size:.1e})"
+    return f"; if D has noise, of about {size:.1e}, give threshold=rnla.Threshold({kind}least={4 * size:.1e})"

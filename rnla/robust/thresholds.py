@@ -33,12 +33,14 @@ class Threshold:
     Parameters
     ----------
     kind : {"entries", "columns"}
-        Single entries, or whole columns (corrupted samples).
+        Single entries by their modulus, or whole columns (corrupted samples) by the root of the mean square of D - L
+        on them: both in the scale of the entries of D.
     start : float, optional
         The first threshold, in the scale of D; by default the largest modulus that is read first, or just above L
         where outliers are larger than it by decades (`rnla.robust.starting`).
     least : float
         The threshold falls to this and never below: three to five standard deviations of the noise, for noisy data.
+        Not for `PrincipalComponentPursuit`, which takes its levels from itself.
     outliers : float, optional
         Share of the entries that is expected to be corrupted; only the plan reads it.
 

@@ -227,6 +227,7 @@ def test_missing_entries_are_filled(method: str, dtype: str) -> None:
     holes = np.where(mask, d, np.nan)
     result = rnla.robust_pca(holes, None if method == "pcp" else 2, method=method, mask=mask, rng=0, max_iterations=600)
     assert error(result, low) <= 100 * TOL
+    assert 0 < result.error.value <= result.error.upper <= 100 * TOL  # what is missing, NaN here, leaves no hole in it
     found = result.S.sparse().toarray()
     assert not found[~mask].any()
     assert np.abs(found - np.where(mask, sparse, 0)).max() <= result.threshold + 1e-4
