@@ -77,8 +77,14 @@ class Change:
     note: str = ""
 
     def missed(self, norm: float) -> float:
-        """Return a bound on what the panel does not say of the changed matrix, whose norm is at most `norm`."""
-        return self.dropped * (norm**2 if self.inverse else 1.0) + self.rounding(norm)
+        """Return a bound on what the panel does not say of the changed matrix, whose norm is at most `norm`.
+
+        For C with norm(C^{-1}) <= norm and norm(E) = e, norm((C + E)^{-1} - C^{-1}) <= e norm^2 / (1 - e norm).
+        """
+        left = self.dropped
+        if self.inverse and left:
+            left = left * norm**2 / (1 - left * norm) if left * norm < 1 else math.inf
+        return left + self.rounding(norm)
 
     def rounding(self, norm: float) -> float:
         """Return the part of `missed` that is rounding."""

@@ -6,7 +6,7 @@ S1. On the basis Q of the space, T = Q^H H Q, the projected equation has a close
     Y = (T^2 + M)^{1/2} - T.
 S2. N = (I - Q Q^H) H Q Y.  The residual is exactly -(N Q^H + Q N^H), and its spectral norm is norm(N).
 S3. While norm(N) is above the target, the space gets the leading directions of N, solved with H + s I, s the eigenvalue
-    of the projected root that N holds most of.
+    of the projected root that N holds most of, weighted by 1 / s.
 
 Cost: a step at l columns: 4 n l^2 flops and one product with l columns.  Guarantee: S2, an identity for any space that
 holds C; what rounding leaves of the closed form is measured and added.  Checked in tests/matfun/test_galerkin.py.
@@ -192,7 +192,7 @@ def _looked_at(
 
 
 def _shift(now: GalerkinState) -> float:
-    """Return the eigenvalue of the projected root that the coordinates of the residual hold most of (S3)."""
+    """Return the eigenvalue of the projected root that the weighted residual holds most of (S3)."""
     theta = np.maximum(now.root.theta, np.finfo(float).eps * now.root.theta[-1])
     held = (np.abs(now.root.vectors.conj().T @ now.directions) ** 2).sum(axis=1)
     return float(theta[np.argmax(held / theta)])

@@ -20,8 +20,9 @@ S6. Where the sum nears the tolerance and A is kept, norm(A - U S^2 U^H) is meas
 Cost: a change of k columns, J poles (some 20): 4 n^2 k J + 16 n (k J)^2 flops and n k J numbers beside the state.
 Held: 3 n^2 numbers (2 n^2 without A), and about n^2 in small inverses; of a diagonal, n r for rank r.
 
-Guarantee: S5, bounded; S1's and S6's measurements fail with probability 1e-10 each, which is counted.  Checked in
-tests/matfun/test_sqrt_state.py.
+Guarantee: S5, bounded; every measurement fails with probability 1e-10, and all are counted: two of a decomposition (of
+a root, with its square kept, one more), one of S6, two of the norm of an inverse.  Checked in
+tests/matfun/test_sqrt_state.py and test_counted_errors.py.
 """
 
 from __future__ import annotations

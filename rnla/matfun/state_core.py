@@ -70,7 +70,9 @@ class Core:
         self.root: WholeRoot | ThinRoot
         if anchor.U is None:
             self.root = ThinRoot(anchor.h, self.like)
-        self._stand(anchor, anchor.error + matrix_error, matrix_error, 2 * FAILURE if anchor.error else 0.0)
+        self.begun = FAILURE if matrix is not None and matrix_error else 0.0  # the square of a root given is measured
+        failure = self.begun + (0.0 if anchor.U is None else 2 * FAILURE)
+        self._stand(anchor, anchor.error + matrix_error, matrix_error, failure)
 
     def _stand(self, anchor: Anchor, error: float, matrix_error: float, failure: float) -> None:
         """Go on from a fresh decomposition."""
@@ -302,7 +304,7 @@ class Core:
             fresh = Anchor(inside.h, U, inside.error, skew)
             error += (2 * skew + 10 * self.eps) * self.drift.upper
             matrix = self.drift.matrix
-        failure = self.drift.failure * (self.matrix is None) + 2 * FAILURE
+        failure = (self.drift.failure if self.matrix is None else self.begun) + 2 * FAILURE
         self._stand(fresh, error, matrix, failure)
         self.refactorizations += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import rnla.matfun.anchor
 import rnla.matfun.inputs
 import rnla.matfun.state_core
 from rnla.matfun.anchor import probed
+from rnla.matfun.downdates import change_of_inverse, half_solved
 from rnla.matfun.inverse_bound import inverse_bound
 from rnla.matfun.resolvents import Resolvents
 from rnla.matfun.roots import DiagonalRoot
 from rnla.rng import Key
-from tests.matfun.exact import case, needs_extended, norm, wide
+from tests.matfun.exact import backward, case, needs_extended, norm, truth, wide
 
 Array = np.ndarray[Any, Any]
 
@@ -169,7 +171,10 @@ def test_a_measurement_counts_what_rounding_did_to_the_matrix_kept() -> None:
 
 
 def test_measurements_that_may_fail_are_counted() -> None:
-    """A decomposition is measured twice, a root against the matrix kept once more, an inverse by two again."""
+    """A decomposition is measured twice, a root against the matrix kept once more, an inverse by two again.
+
+    So is the square of a root that the state begins with, which stands for the matrix from then on.
+    """
     A = case(10.0, 1, dense=True, n=20).A
     state = rnla.SqrtState.init(A, rng=0)
     assert state.error.failure_probability == pytest.approx(2e-10)
@@ -181,6 +186,11 @@ def test_measurements_that_may_fail_are_counted() -> None:
     assert state.error.failure_probability == pytest.approx(2e-10)
     assert rnla.SqrtState.init(A, power=-0.5, rng=0).error.failure_probability == pytest.approx(4e-10)
     assert rnla.SqrtState.init(np.ones(20), rng=0).error.failure_probability == 0
+    for kept in (True, False):
+        state = rnla.SqrtState.init(A_half=case(10.0, 1, dense=True, n=20).A_half, keep_matrix=kept, rng=0)
+        assert state.error.failure_probability == pytest.approx(3e-10 if kept else 2e-10)
+        state.update(np.eye(20)[:, :1]).refactor()
+        assert state.error.failure_probability == pytest.approx(3e-10 if kept else 4e-10)
 
 
 @pytest.mark.parametrize("fault", ["shift", "solve", "missed"])
@@ -245,3 +255,84 @@ def test_a_downdate_that_lost_digits_seem_to_forbid_is_looked_at_again(
             P = wide(np.asarray(state @ np.eye(n)))
             assert norm(P @ P - B) <= state.error.absolute
     assert looks
+
+
+@pytest.mark.parametrize("what", ["turned", "dropped"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_not_in_the_change_of_an_inverse_is_bounded(sign: int, what: str) -> None:
+    """D turned by t, to first order in t, and columns left out, near the boundary: (A +- D D^H)^{-1} is off by that."""
+    made = case(10.0, sign, n=20, k=2, share=0.99 if what == "dropped" else 0.9)
+    root = DiagonalRoot(made.A_half, np.dtype(float))
+    for seed in range(10):
+        E = np.random.default_rng(seed).standard_normal((20, 2)) * 1e-4
+        E = E - made.D @ np.linalg.lstsq(made.D, E)[0]
+        panel = made.D + E if what == "turned" else made.D
+        C = made.A + sign * panel @ panel.T
+        exact = np.linalg.inv(made.B) if what == "turned" else np.linalg.inv(C + 9 * sign * E @ E.T)
+        found = np.linalg.inv(C)
+        turned, dropped = (np.linalg.norm(E), 0.0) if what == "turned" else (0.0, 9 * np.linalg.norm(E, 2) ** 2)
+        change, _ = change_of_inverse(root, half_solved(root, panel, True), panel, sign, turned, 0.0)
+        change = dataclasses.replace(change, dropped=dropped)
+        U = change.panel
+        np.testing.assert_allclose(np.diag(1 / made.A_half**2) - sign * U @ U.T, found, atol=1e-11)
+        error = np.linalg.norm(exact - found, 2)
+        assert 1e-9 < error <= change.missed(np.linalg.norm(found, 2)) * (1 + 1e-3)
+
+
+def test_what_is_left_out_is_bounded_where_the_inverse_is_half_gone() -> None:
+    """The worst case of the bound: all of it along the smallest eigenvector."""
+    change = rnla.matfun.change.Change(np.zeros((1, 0)), 1.0, 0.5, inverse=True)
+    assert change.missed(1.0) == pytest.approx(1 / 0.5 - 1)
+    assert change.missed(2.0) == np.inf
+
+
+@needs_extended
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_small_equation_that_is_not_quite_solved_is_in_the_error(sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solves in the projected space of `ShiftADI` have a relative error of 1e-9, all the others are right."""
+    made, solve = case(1e2, sign, k=2), np.linalg.solve
+
+    def spoilt(a: Array, b: Array) -> Array:
+        triangular = not np.tril(a, -1).any() or not np.triu(a, 1).any()
+        return solve(a, b) if triangular else solve(a, b) * (1 + 1e-9 * np.cos(np.arange(len(b))))[:, None]
+
+    monkeypatch.setattr(np.linalg, "solve", spoilt)
+    result = rnla.sqrtm_update(made.A_half, made.D, sign=sign, method=rnla.ShiftADI(), on_failure="return")
+    monkeypatch.undo()
+    error = backward(truth(made, 0.5), result)
+    assert error > 1e-11 * norm(made.B)
+    assert error <= result.error.absolute
+
+
+@needs_extended
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_closed_form_that_is_off_is_in_the_error(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the projected equation of `KrylovGalerkin`; what is left of it is told in the norm of Frobenius."""
+    import rnla.matfun.krylov_galerkin as module
+
+    made, exact_root = case(10.0, 1, n=30, k=2, dense=dense), module.projected_root
+
+    def spoilt(T: Array, M: Array, *rest: Any) -> Any:
+        found = exact_root(T, M, *rest)
+        Y = found.Y * (1 + 1e-9)
+        left = float(np.linalg.norm((T + Y) @ (T + Y) - T @ T - M))
+        return found._replace(Y=Y, left=left)
+
+    monkeypatch.setattr(module, "projected_root", spoilt)
+    method = rnla.KrylovGalerkin()
+    result = rnla.sqrtm_update(made.A_half, made.D, method=method, tol=1e-12, on_failure="return")
+    error = backward(truth(made, 0.5), result)
+    assert error > 1e-11 * norm(made.B)
+    assert error <= result.error.absolute
+    assert not result.status.ok
+
+
+@pytest.mark.parametrize("size", [1e5, 1e6])
+def test_a_state_solves_where_large_changes_have_cancelled(size: float) -> None:
+    """The inverse that is carried along has lost its digits, the root has not: to half the digits, as is promised."""
+    for seed in range(3):
+        made = case(4.0, 1, n=20, k=2, dense=True, seed=seed)
+        state = rnla.SqrtState.init(made.A, on_drift="return", rng=0)
+        state.update(size * made.D).downdate(size * made.D)
+        x = np.random.default_rng(seed).standard_normal((20, 1))
+        assert np.linalg.norm(state @ state.solve(x) - x) <= np.sqrt(np.finfo(float).eps) * np.linalg.norm(x)

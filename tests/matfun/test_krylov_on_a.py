@@ -187,3 +187,16 @@ def test_what_can_be_no_matrix_is_refused_by_the_name_it_was_given(given: Any, t
     with pytest.raises((InputError, rnla.DTypeError, rnla.NonFiniteError), match=told) as caught:
         rnla.sqrtm_update(None, np.ones((60, 1)), A=given)
     assert "A_half" not in str(caught.value)
+
+
+@pytest.mark.parametrize("power", [-0.5, -0.25])
+def test_nothing_is_left_out_of_the_change_of_an_inverse(power: float) -> None:
+    """A column that is nothing beside the largest, and yet a tenth of the smallest eigenvalue of A."""
+    a = np.geomspace(1.0, 1e-3, 30)
+    D = np.zeros((30, 2))
+    D[0, 0], D[-1, 1] = 10.0, 1e-2
+    method = rnla.KrylovOnA()
+    result = rnla.sqrtm_update(None, D, A=a, power=power, tol=1e-2, method=method, on_failure="return", rng=0)
+    S = np.diag(a**power) + (result.V * result.w) @ result.V.T
+    exact = (a + (D**2).sum(axis=1)) ** power  # A + D D^H is diagonal
+    assert np.linalg.norm(S - np.diag(exact), 2) <= 1e-2 * exact.max()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import solve_continuous_lyapunov
 from scipy.special import ellipj, ellipk
 
 from rnla.errors import InputError
@@ -78,3 +79,22 @@ def test_adaptive_shifts_lie_in_the_spectrum_after_the_change(sign: int, field: 
 def test_the_adaptive_shift_of_a_whole_space_is_an_eigenvalue_that_holds_the_residual() -> None:
     S, r = np.diag([1.0, 10.0, 100.0]), np.array([[0.0], [1e-9], [0.0]])
     assert adaptive_shift(S, r, [np.eye(3)[:, :1], np.eye(3)[:, 2:]], 1) == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("field", ["real", "complex"])
+def test_the_adaptive_shift_is_where_the_residual_moves_the_root_most(field: str) -> None:
+    """To first order the root moves by Y, S Y + Y S = R R^H: an eigenvector that holds r of R, by r^2 / (2 theta).
+
+    Eigenvalues are far apart and the parts of the residual nearly equal, so that the largest part seldom decides.
+    """
+    rng, largest = np.random.default_rng(5), 0
+    for _ in range(40):
+        x = rng.standard_normal((6, 6)) + (1j * rng.standard_normal((6, 6)) if field == "complex" else 0)
+        U, theta = np.linalg.qr(x)[0], rng.permutation(np.geomspace(1.0, 300.0, 6))
+        parts = rng.uniform(1.0, 20.0, (6, 1))
+        S, r = (U * theta) @ U.conj().T, 1e-7 * U @ parts
+        moved = np.diag(U.conj().T @ solve_continuous_lyapunov(S, r @ r.conj().T) @ U).real
+        s = adaptive_shift(S, r, [np.eye(6)[:, :5]], 1)
+        assert s == pytest.approx(theta[np.argmax(moved)], rel=1e-6)
+        largest += int(np.argmax(parts) == np.argmax(moved))
+    assert largest < 20

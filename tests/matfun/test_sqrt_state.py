@@ -343,9 +343,11 @@ def test_memory_of_a_change() -> None:
         state.replace(x[n + i], x[i])
     shifts = len(state._core.resolvents.shifts)
     tracemalloc.start()
-    state.replace(x[n + 4], x[4])
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    try:
+        state.replace(x[n + 4], x[4])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert peak < 12 * 8 * n * 2 * shifts
     assert peak < 8 * n * n
     assert state.storage < 5 * n * n
