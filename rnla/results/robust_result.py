@@ -41,7 +41,7 @@ class HeldOut:
         Of `clean_error`, from the spread over the rows, or columns, that it is the larger of; 0 where they are all that
         there are, nan where a single one tells no spread.
     upper : float
-        Bound of `clean_error` by Student's t over rows and over columns.
+        Bound of `clean_error`: of its square, those by Student's t over rows and over columns, added up.
     failure_probability : float
         Of `upper`, as far as the means of so many rows are normal.
     worst : float

@@ -34,7 +34,12 @@ S6  The error of L on the clean entries, sum |D - L|^2 / sum |L|^2, with rows an
 
 Interval of S6: with a_i, b_i the two sums of row i over k rows, rho = sum a / sum b has the standard error
 sqrt(k var(a - rho b)) / sum b, and the bound is rho + t se with Student's t of k - 1 degrees at 1 - 0.001; the same for
-columns; the larger of the two is reported, at a failure probability of 0.002 (as far as means of k rows are normal).
+columns.  Errors lie on a few rows and a few columns, those that the last cross found outliers on: of 497 rows four held
+60 percent.  Rows drawn tell the part of the columns, whose lines they cross, and miss such rows; columns drawn tell the
+part of the rows.  So the sum of the two bounds is reported, at a failure probability of 0.002 (as far as means of k
+lines are normal), and where all rows or all columns were seen, the larger.  (On the model of the papers, n = 60 to 400,
+the sum failed in 3 of 1939 answers of the methods of a cross, and the larger of the two in 98; the sum was looser by 8
+percent in the median, and by 1.41 times at most.)
 Free of assumptions: all of k rows drawn from all rows have errors up to the largest seen, so at most a share
 1 - 0.001^(1/k) of them is worse, but with probability 0.001.  The rows are uniform among those never sampled, whatever
 the iterations did, because they were set aside before, by a key of their own.
@@ -195,7 +200,8 @@ def judged(
     counted = sum(float(seen.counted.sum()) for seen in looks)
     outliers = sum(float(seen.outliers.sum()) for seen in looks) / max(counted, 1.0)
     under, beyond = (sum(getattr(seen, name) for seen in looks) / max(counted, 1.0) for name in ("under", "beyond"))
-    rho, upper, spread, worst, deviation = 0.0, 0.0, 0.0, 0.0, 0.0
+    rho, spread, worst, deviation = 0.0, 0.0, 0.0, 0.0
+    bounds, whole = list[float](), False
     for seen in looks:
         # Where these are all rows (columns) that there are, chance has no part in it.
         left_out = 1 - len(seen.clean) / max(len(next(other for other in looks if other is not seen).across), 1)
@@ -203,10 +209,12 @@ def judged(
         ratio, bound, own_deviation = _ratio(seen.clean, seen.model, complete)
         if ratio >= rho:
             rho, deviation = ratio, own_deviation * math.sqrt(left_out)  # of lines drawn without replacement
-        upper = float(np.maximum(upper, bound))  # NaN is kept, and refused below
+        bounds.append(bound)
+        whole = whole or complete
         spread = max(spread, _ratio(seen.outliers, seen.counted, complete)[2])
         own = seen.clean / np.where(seen.model > 0, seen.model, 1)
         worst = max(worst, float(np.where(seen.model > 0, own, 0).max(initial=0.0)))
+    upper = float(np.max(bounds) if whole else np.sum(bounds))  # NaN is kept, and refused below
     solid = sum(seen.solid for seen in looks) / max(counted, 1.0)
     solid = solid if any(seen.model.any() for seen in looks) else 1.0  # L = 0 has nothing to show
     reasons = []
