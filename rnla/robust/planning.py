@@ -144,10 +144,10 @@ def _choice(
     pace = f"the threshold falls by {decay:g}: {because}"
     if mask is not None:
         return AccAltProj(decay=decay), ("entries are missing, which the methods that read a cross do not take", pace)
-    if reader.dense is None:
-        return RieCUR(decay=decay), (f"D is {reader.kind}: only rows and columns of it are read", pace)
     if sampling is not None:
         return RieCUR(decay=decay), (_GIVEN, pace)
+    if reader.dense is None:
+        return RieCUR(decay=decay), (f"D is {reader.kind}: only rows and columns of it are read", pace)
     if not is_numpy(reader.xp):
         return AccAltProj(decay=decay), ("D is an array of another library, which is multiplied whole", pace)
     if share is not None and share >= 0.6:
