@@ -256,11 +256,12 @@ def plan(
 
 def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
     """Return the plan of a request that was checked."""
-    (m, n), rank, method = reader.shape, asked.rank or 10, asked.method
+    (m, n), method = reader.shape, asked.method
+    rank = 10 if asked.rank is None or method.name == "pcp" else max(asked.rank, 1)
     item = reader.dtype.itemsize
     decay = getattr(method, "decay", 0.7)
     count = min(asked.limit, math.ceil(math.log(asked.tol) / math.log(decay)) + 5)
-    said = "estimated on a block without its outliers" if asked.rank is None else str(rank)
+    said = "estimated on a block without its outliers" if asked.rank is None else str(asked.rank)
     lines = [("rank", "what the pursuit finds" if method.name == "pcp" else said)]
     if method.reads_all:
         whole = float(m) * n

@@ -170,12 +170,11 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
     again = asked.chosen and asked.rank is None  # the choice depends on the rank, which is estimated first
     held = set_aside(reader, key, 0, asked.method.reads_all and not again)
     kept = (held[0][:0], held[1][:0]) if asked.method.reads_all and not again else held
-    level, part = None, asked.method.threshold
-    if part.start is None or asked.rank is None:
+    level, part, pursued = None, asked.method.threshold, isinstance(asked.method, PrincipalComponentPursuit)
+    if not pursued and (part.start is None or asked.rank is None):
         level = first_level(reader, asked.mask, part.kind, _first_rows(reader, asked, key, kept[0]))
-    rank, unknown = asked.rank, asked.rank is None and not isinstance(asked.method, PrincipalComponentPursuit)
-    said = ""
-    if unknown:
+    rank, said = asked.rank, ""
+    if rank is None and not pursued:
         watch.stage = "estimating the rank"
         rank, said = rank_of_low_part(reader, asked.mask, asked.method.threshold, key.child("rank"), kept, level)
         notes.append(said)
@@ -196,8 +195,8 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
         except DeadlineReached as error:
             if made is None:
                 raise
-            made = made._replace(message=f"{error}; the attempt before it is returned")
-        notes.extend(made.notes)
+            made = made._replace(message=f"{error}; the attempt before it is returned", notes=())
+        notes.extend((*made.notes, made.message) if made.message else made.notes)
         if made.final or made.message:
             break
     if made is None:

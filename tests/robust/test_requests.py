@@ -97,7 +97,9 @@ def test_a_rank_for_the_pursuit_is_told_not_to_be_used() -> None:
     plan = rnla.plan(D, 7, problem="robust_pca", method="pcp")
     assert "rank=7 is not used" in str(plan)
     assert "what the pursuit finds" in str(plan)
-    assert "what the pursuit finds" in str(rnla.robust_pca(D[:90, :80], method="pcp", rng=0).report.plan)
+    result = rnla.robust_pca(D[:90, :80], method="pcp", rng=0)
+    assert str(result.report.plan) == str(rnla.plan(D[:90, :80], problem="robust_pca", method="pcp"))
+    assert result.trace[0, 3] == 90 * 80  # nothing is read to tell where a threshold of its own begins
 
 
 def test_masks_that_cannot_be() -> None:
@@ -231,6 +233,19 @@ def test_a_deadline_in_the_first_step_of_another_try_leaves_the_try_before() -> 
         rnla.robust_pca(noise, 2, callback=late, rng=0)
     assert np.array_equal(caught.value.result.U, one.U)
     assert caught.value.result.status is one.status
+    late = LateAt("iterating", one.iterations + 1)
+    back = rnla.robust_pca(noise, 2, callback=late, rng=0, on_failure="return")
+    assert "the attempt before it is returned" in back.report.notes[-1]
+    assert len(set(back.report.notes)) == len(back.report.notes)
+
+
+def test_what_does_not_fit_the_budget_is_not_tried_last() -> None:
+    noise = np.random.default_rng(0).standard_normal((900, 900))
+    options: dict[str, Any] = {"max_iterations": 3, "rng": 0, "on_failure": "return"}
+    last = rnla.plan(noise, 1, problem="robust_pca", method=rnla.AccAltProj(decay=0.9)).bytes
+    for budget, name in ((last + (1 << 20), "AccAltProj"), (last - (1 << 20), "RieCUR")):
+        with rnla.config_context(memory_budget=budget):
+            assert type(rnla.robust_pca(noise, 1, **options).report.plan.method).__name__ == name
 
 
 def test_noise_that_nobody_told_of_is_met_with_advice() -> None:

@@ -39,6 +39,7 @@ def test_outliers_alone_leave_nothing_for_L(kind: str, tmp_path: Any) -> None:
     assert result.status.ok
     assert result.rank == result.s.shape[0] == 0
     assert any("L = 0" in note for note in result.report.notes)
+    assert dict(result.report.plan.lines)["rank"] == "0"
     assert result.held_out.accepted
     assert result.held_out.never_sampled
     whole = ONLY if kind == "entries" else d.toarray() if kind == "csr" else d
