@@ -76,3 +76,34 @@ def test_steps_that_end_a_little_above_the_tolerance_are_told(name: str, sign: i
         assert result.status.ok == (result.error.value <= tol)
         between += tol < result.error.value < 10 * tol
     assert between
+
+
+class Worse:
+    """A method whose root is the further off, and by its own word met, the more often it is asked."""
+
+    summary = "Worse"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def correct(self, problem: Any, state: Any = None) -> Any:
+        self.asked += 1
+        found = rnla.ShiftADI().correct(problem)
+        off = 1e-5 * 30.0 ** (self.asked - 1) * problem.norm
+        w = found.w.copy()
+        w[0] += droppable(float(np.sqrt(problem.root.upper**2 + problem.norm)), off)
+        return dataclasses.replace(found, w=w, residual=found.residual + off, status=Status.MET, state=None)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_an_extension_that_gains_nothing_is_met_only_where_the_earlier_result_was(dense: bool) -> None:
+    made = case(2.0, 1, dense=dense, n=20, k=2, size=0.2)
+    first = rnla.sqrtm_update(made.A_half, made.D, tol=1e-4, method=Worse())
+    kept = first.extend(rank=20)
+    assert kept.error.value == first.error.value
+    assert kept.status is Status.MET
+    finer = first.extend(tol=1e-9, on_failure="return")
+    assert finer.error.value == first.error.value > 1e-9
+    assert not finer.status.ok
+    with pytest.raises(rnla.errors.ToleranceNotMet):
+        first.extend(tol=1e-9)
