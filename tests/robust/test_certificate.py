@@ -176,7 +176,6 @@ def test_noise_is_accepted_at_its_own_level_and_refused_below() -> None:
         rnla.robust_pca(d, 4, method="riecur", rng=0)
 
 
-@pytest.mark.statistical
 @pytest.mark.parametrize("shape", [(5, 400), (400, 5), (12, 400)])
 def test_few_rows_or_columns_are_all_looked_at(shape: tuple[int, int]) -> None:
     """With three tenths of outliers so few entries do not tell L on every line across, and the residual is met."""
@@ -191,6 +190,7 @@ def test_few_rows_or_columns_are_all_looked_at(shape: tuple[int, int]) -> None:
     assert not right.held_out.never_sampled
 
 
+@pytest.mark.statistical
 def test_the_bound_holds_as_often_as_it_says() -> None:
     """Fresh rows and columns 300 times, against the clean error of all of D; 3 misses or fewer.
 

@@ -170,7 +170,6 @@ def test_wrong_answers_on_sparse_factors_are_refused() -> None:
     assert alone >= 4
 
 
-@pytest.mark.statistical
 def test_more_lines_are_screened_where_few_were_set_aside() -> None:
     """Seven rows leave four clean entries for five ranks, so every column would be a suspect, and most never read."""
     d, low, _ = model(60, 900, 5, 0.4, seed=2)
@@ -184,6 +183,7 @@ def test_more_lines_are_screened_where_few_were_set_aside() -> None:
     assert reader.entries == before + 25 * d.shape[1]  # three clean entries for each rank
 
 
+@pytest.mark.statistical
 def test_nothing_is_refused_on_the_model_of_the_papers() -> None:
     """L itself with its outliers, up to 40 percent.
 
