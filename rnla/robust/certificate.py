@@ -272,7 +272,7 @@ def _perhaps_spanned(read: Any, threshold: float) -> Array:
     count, found = max(1, _PANEL // max(int(block.shape[0]), 1)), []
     basis = np.linalg.qr(to_host(left))[0]
     for start in range(0, int(block.shape[1]), count):
-        part = slice(start, start + count)
+        part = slice(start, min(start + count, int(block.shape[1])))
         seen = None if observed is None else observed[:, part]
         piece = cast(block[:, part], left.dtype)
         flags = host_values(column_levels(piece - left @ right[:, part], seen)) >= threshold

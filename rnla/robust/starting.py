@@ -93,10 +93,11 @@ def valley(sizes: Array) -> float | None:
     >>> valley(small), valley(np.append(small, 1024.0))
     (None, 8.0)
     """
-    if not len(sizes):
+    top = float(sizes.max(initial=0.0))
+    if not 0 < top < math.inf:  # what is not finite is told where it is read whole
         return None
-    top, low = float(sizes.max()), float(np.quantile(sizes, _QUARTILE))
-    if not 0 < low <= top < math.inf:
+    low = float(np.quantile(sizes, _QUARTILE))
+    if low == 0:
         return None
     octaves = math.floor(math.log2(top / low / _ABOVE))  # whole ones between 4 times the quartile and the largest
     if octaves < 2:
