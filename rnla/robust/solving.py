@@ -228,9 +228,10 @@ def _nothing(reader: Reader, asked: Asked, key: Key, watch: Watch, said: str) ->
     held = set_aside(reader, key, 0, False)
     zero = vanished(reader, asked.method, asked.mask, key.child("vanished"), held[0])
     if zero is None:
+        more = ", and with noise threshold=rnla.Threshold(least=3 to 5 of its deviations)"
         raise InputError(
             f"{said}, and half of D or more is not zero either: there are too many outliers, the rank is too large, or "
-            "noise hides it; pass rank=, and with noise threshold=rnla.Threshold(least=3 to 5 of its deviations)"
+            f"noise hides it; pass rank={'' if asked.method.threshold.least > 0 else more}"
         )
     return judged(reader, asked, zero, held, watch)
 
