@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnla._xp.linalg import cast
 from rnla._xp.namespace import is_numpy, module_name, to_host
 from rnla.robust.reading import Reader
 
@@ -29,7 +30,8 @@ def read_points(reader: Reader, i: Array, j: Array) -> Array:
     if isinstance(source, np.ndarray):
         return reader.converted(source[i, j])
     if source is not None and not is_numpy(reader.xp):
-        return np.asarray(to_host(reader.take(reader.xp.reshape(source, (-1,)), i * reader.shape[1] + j, 0)))
+        here = (reader.xp.asarray(np.ascontiguousarray(each), device=reader.device) for each in (i, j))
+        return np.asarray(to_host(cast(source[tuple(here)], getattr(reader.xp, reader.dtype.name))))
     if module_name(source) == "zarr":
         return reader.converted(source.vindex[i, j])
     by_rows = len(np.unique(i)) <= len(np.unique(j))

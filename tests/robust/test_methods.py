@@ -245,6 +245,12 @@ def test_the_rank_is_estimated_where_it_is_not_given() -> None:
         rnla.robust_pca(np.random.default_rng(0).standard_normal((300, 300)), rng=0)
 
 
+def test_a_rank_that_is_larger_than_that_of_L_is_told() -> None:
+    low = model(300, 280, 2, 0.0, seed=3)[1]
+    result = rnla.robust_pca(low, 5, rng=0)
+    assert (result.rank, result.report.numerical_rank) == (5, 2)
+
+
 def test_a_rank_that_is_too_large_still_recovers() -> None:
     d, low, _ = model(600, 600, 3, 0.1, seed=17)
     result = rnla.robust_pca(d, 5, rng=0, on_failure="return")

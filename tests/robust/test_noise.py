@@ -72,6 +72,9 @@ def test_when_an_iteration_ends() -> None:
     assert at_noise((*standing, standing[-1]), 1e-9)
     assert not at_noise((*standing, standing[-1]), 0.0)
     assert not at_noise((*standing, standing[-1]._replace(residual=9e-4)), 1e-9)
+    above = tuple(Step(0.6, 0.99**k, 0.01, 0.0) for k in range(250))  # still above most of L
+    assert verdict(above, 1e-4, 999) is None
+    assert verdict(tuple(step._replace(residual=0.4) for step in above), 1e-4, 999) is rnla.Status.DIVERGED
     hopeless = tuple(Step(0.5 * 0.9**k, 0.5**k, 0.99, 0.0) for k in range(11))
     assert verdict(hopeless[:10], 1e-4, 99) is None
     assert verdict(hopeless, 1e-4, 99) is rnla.Status.DIVERGED  # what is left of D says nothing about L

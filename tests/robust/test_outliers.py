@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,30 @@ def test_parts_of_S_are_those_of_the_whole_where_columns_are_outliers(masked: bo
     right = result.S.rows(np.array([0, 7]))  # small there, and yet of outliers
     assert right[:, bad].any()
     assert np.array_equal(right != 0, whole[[0, 7]] != 0)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_single_entries_of_a_turned_array_of_torch_copy_nothing_else(dtype: str) -> None:
+    torch = pytest.importorskip("torch")
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    made: list[int] = []
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = func(*args, **(kwargs or {}))
+            made.append(out.numel() if isinstance(out, torch.Tensor) else 0)
+            return out
+
+    d, _, _ = model(300, 280, 2, 0.1, seed=2)
+    turned = torch.asarray(d.T.copy()).to(getattr(torch, dtype)).mT
+    options = {} if dtype == "float64" else {"threshold": rnla.Threshold(least=0.2)}
+    result = rnla.robust_pca(turned, 2, rng=0, method="riecur", on_failure="return", **options)
+    whole, some = result.S.to_array(), result.S
+    with Watching():
+        found = some.entries([0, 5, 299], [3, 9, 279])
+    assert max(made) <= 2 * 3
+    assert torch.allclose(found, whole[[0, 5, 299], [3, 9, 279]])
 
 
 def test_incoherence_is_that_of_the_factors() -> None:
