@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -61,13 +60,7 @@ class Tally:
         """Return the tally of rows (clean, squares, outliers, largest), added in order."""
         table = np.asarray(parts, dtype=np.float64).reshape(-1, 4)
         clean, squares, outliers = table[:, :3].sum(axis=0) if len(table) else np.zeros(3)
-        # A NaN is neither under the threshold nor beyond it; the sum of squares tells of it.
-        return cls(
-            float(clean),
-            float(squares),
-            0 if math.isnan(outliers) else int(outliers),
-            float(table[:, 3].max(initial=0.0)),
-        )
+        return cls(float(clean), float(squares), int(outliers), float(table[:, 3].max(initial=0.0)))
 
 
 def cleaned(
