@@ -30,8 +30,8 @@ def read_points(reader: Reader, i: Array, j: Array) -> Array:
     if isinstance(source, np.ndarray):
         return reader.converted(source[i, j])
     if source is not None and not is_numpy(reader.xp):
-        here = (reader.xp.asarray(np.ascontiguousarray(each), device=reader.device) for each in (i, j))
-        return np.asarray(to_host(cast(source[tuple(here)], getattr(reader.xp, reader.dtype.name))))
+        picked = (reader.xp.asarray(np.ascontiguousarray(each), device=reader.device) for each in (i, j))
+        return np.asarray(to_host(cast(source[tuple(picked)], getattr(reader.xp, reader.dtype.name))))
     if module_name(source) == "zarr":
         return reader.converted(source.vindex[i, j])
     by_rows = len(np.unique(i)) <= len(np.unique(j))

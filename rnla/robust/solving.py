@@ -95,7 +95,8 @@ def robust_pca(
         At most, for each method that is tried; by default 200, and more where the threshold falls slowly.  A result
         that ran out of them is not gone on from: the same call with more begins again, on the same rows and columns.
     callback : callable, optional
-        Told of every iteration; ``event.passes`` counts them, ``event.error`` is the residual.
+        Told of every iteration (``event.stage == "iterating"``): ``event.passes`` counts them, ``event.error`` is the
+        residual.  Other stages are the estimate of the rank, and decompositions inside of a method.
     on_failure : {"raise", "return"}
         Whether a missed tolerance, a divergence or a refused answer raises, or is only told in ``status``.
     rng : None, int, SeedSequence, Generator, ...
