@@ -97,7 +97,8 @@ def attempted(reader: Reader, asked: Asked, key: Key, number: int, watch: Watch,
     )
     watch.stage = "iterating"
     outcome, message = _iterated(begun_at(method, level), problem)
-    noise = at_noise(outcome.trace, _least(scaled_method(method, reader.exponent)))
+    # What is less than the noise that it leaves is no L: zero would do as well.
+    noise = at_noise(outcome.trace, _least(scaled_method(method, reader.exponent))) and outcome.trace[-1].residual < 1
     judge, notes = asked, tuple[str, ...]()
     if noise and outcome.status is Status.DIVERGED:
         outcome, judge, said = _in_noise(outcome, asked)
