@@ -16,7 +16,7 @@ from tests.robust.model import model
 @pytest.mark.statistical
 @pytest.mark.parametrize("method", ["riecur", "ircur"])
 def test_the_bound_fails_as_seldom_as_it_says(method: str) -> None:
-    """300 answers, each bound failing with probability 0.002: six failures or more with probability 4e-5.
+    """300 answers, each bound failing with probability 0.002: six failures or more, alarm rate 4e-5.
 
     What is left of outliers on the last cross spoils a few rows and a few columns, which few of the rows drawn hit.
     """
