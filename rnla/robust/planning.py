@@ -148,8 +148,6 @@ def _choice(
         return RieCUR(decay=decay), (_GIVEN, pace)
     if reader.dense is None:
         return RieCUR(decay=decay), (f"D is {reader.kind}: only rows and columns of it are read", pace)
-    if not is_numpy(reader.xp):
-        return AccAltProj(decay=decay), ("D is an array of another library, which is multiplied whole", pace)
     if share is not None and share >= 0.6:
         return AccAltProj(decay=decay), ("with so many outliers the cross is too small a sample", pace)
     m, n = reader.shape

@@ -2,7 +2,8 @@
 
 S1  Rows and columns of a block, at most 200 of each, drawn at random.
 S2  Principal component pursuit of the block, which needs no rank.
-S3  `rnla.rank_estimate` on what it took for low rank: values above a thousandth of the largest.
+S3  `rnla.rank_estimate` on what it took for low rank: values above a thousandth of the largest, and above what the
+    noise that `Threshold(least=)` tells of makes of such a block.
 
 A block of an incoherent L has its rank.  The pursuit needs that to be small against the block, and outliers to be a
 third of it at most; where more than a quarter of the values count, no rank is told.  Entries that are far above the
@@ -12,11 +13,12 @@ others by decades are left out beforehand (`rnla.robust.starting`).
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
-from rnla._xp.linalg import cast
+from rnla._xp.linalg import cast, host_values
 from rnla._xp.namespace import namespace_of
 from rnla.errors import DeadlineReached
 from rnla.factorization.rank_estimate import rank_estimate
@@ -27,7 +29,7 @@ from rnla.robust.protocols import Problem, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.reading import Reader
 from rnla.robust.sampling import drawn
-from rnla.robust.scaling import OtherScaleError
+from rnla.robust.scaling import OtherScaleError, unscaled
 from rnla.robust.thresholds import Threshold
 
 __all__ = ["rank_of_low_part"]
@@ -85,13 +87,26 @@ def rank_of_low_part(
     if int(s.shape[0]) == 0:
         return 0, f"the pursuit finds nothing for L on {size}"
     low = (u * cast(s, u.dtype)[None, :]) @ vh
-    found = rank_estimate(low, tol=_VALUES, rng=key.child("values"))
+    largest, under = float(host_values(s)[0]), _of_noise(threshold, block.shape, problem.reader.exponent)
+    if under >= largest:
+        return 0, f"all that the pursuit finds for L on {size} is as small as the noise that least= tells of"
+    found = rank_estimate(low, tol=max(_VALUES, under / largest), rng=key.child("values"))
     if ended(state, problem) is not Status.MET or 4 * found.rank > short:
         return 0, (
             f"the rank cannot be told from {size} ({found.rank} values of its low-rank part count, and "
             f"{state.trace[-1].outliers:.0%} of the entries are outliers)"
         )
     return found.rank, f"rank {found.rank}, estimated on a block of {block.shape[0]} x {block.shape[1]} entries"
+
+
+def _of_noise(threshold: Threshold, shape: tuple[int, ...], exponent: int) -> float:
+    """Return what noise adds to a singular value of a block at most, but for a few percent, in the pursuit's scale.
+
+    Independent numbers of deviation sigma make a matrix of norm sigma (sqrt(p) + sqrt(q)) (Davidson and Szarek), and
+    `least` is three to five sigma; of a column the level is sigma itself.
+    """
+    sigma = threshold.least / (3.0 if threshold.kind == "entries" else 1.0)
+    return unscaled(sigma * sum(math.sqrt(length) for length in shape), -exponent)
 
 
 def ended(state: Any, problem: Problem) -> Status | None:

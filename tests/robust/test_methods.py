@@ -276,6 +276,19 @@ def test_threads_and_kernels_change_rounding_only() -> None:
 
 
 @pytest.mark.parametrize("library", ["torch", "array_api_strict"])
+def test_the_method_is_chosen_by_the_matrix_and_not_by_its_library(library: str) -> None:
+    xp = pytest.importorskip(library)
+    for n in (60, 700):
+        d, _, _ = model(n, n, 2, 0.05, seed=29)
+        here, there = (rnla.plan(x, 2, problem="robust_pca") for x in (d, xp.asarray(d)))
+        assert here.method == there.method
+        assert here.reasons == there.reasons
+    one, other = (rnla.robust_pca(x, 2, rng=0) for x in (d, xp.asarray(d)))
+    assert np.array_equal(one.rows, np.asarray(other.rows))
+    assert np.allclose(one.s, np.asarray(other.s), rtol=1e-10)
+
+
+@pytest.mark.parametrize("library", ["torch", "array_api_strict"])
 @pytest.mark.parametrize("method", METHODS)
 def test_arrays_of_other_libraries_come_home(library: str, method: str) -> None:
     xp = pytest.importorskip(library)

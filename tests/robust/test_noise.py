@@ -60,6 +60,22 @@ def test_a_wrong_rank_is_not_taken_for_noise() -> None:
     assert not result.status.ok
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**-300])
+@pytest.mark.parametrize("kind", ["entries", "columns"])
+def test_a_rank_that_is_estimated_does_not_count_noise(kind: str, scale: float) -> None:
+    """L of rank 3 has values of 20 times what the noise, 5 percent of its entries, adds to those of a block."""
+    rng = np.random.default_rng(5)
+    low = rng.standard_normal((300, 3)) @ rng.standard_normal((3, 400))
+    wrong = np.zeros(low.shape)
+    if kind == "entries":
+        wrong = np.where(rng.random(low.shape) < 0.1, rng.uniform(-9, 9, low.shape), 0.0)
+    else:
+        wrong[:, ::20] = 9 * rng.standard_normal((300, 20))
+    d = scale * (low + wrong + 0.05 * rng.standard_normal(low.shape))
+    least = scale * (0.2 if kind == "entries" else 0.06)
+    assert rnla.robust_pca(d, threshold=rnla.Threshold(kind, least=least), rng=0, on_failure="return").rank == 3
+
+
 def test_when_an_iteration_ends() -> None:
     falling = tuple(Step(1e-3, 0.5**k, 0.1, 0.0) for k in range(12))
     assert reached(falling, 1e-2)
