@@ -15,7 +15,7 @@ from rnla.results import Status
 from rnla.results.robust_result import HeldOut
 from rnla.rng import Key
 from rnla.robust.certificate import certify, tightened
-from rnla.robust.planning import Asked
+from rnla.robust.planning import Asked, plan_of, require_memory
 from rnla.robust.protocols import Outcome, Problem, at_noise, verdict
 from rnla.robust.pursuit import PrincipalComponentPursuit
 from rnla.robust.reading import Reader
@@ -96,7 +96,7 @@ def attempted(reader: Reader, asked: Asked, key: Key, number: int, watch: Watch,
         reader, asked.rank, asked.tol, asked.limit, key.child("iterations", number), asked.mask, *held, _least(method)
     )
     watch.stage = "iterating"
-    outcome, message = _iterated(begun_at(method, level), problem)
+    outcome, message = _iterated(begun_at(method, level), problem, asked)
     # What is less than the noise that it leaves is no L: zero would do as well.
     noise = at_noise(outcome.trace, _least(scaled_method(method, reader.exponent))) and outcome.trace[-1].residual < 1
     judge, notes = asked, tuple[str, ...]()
@@ -117,13 +117,14 @@ def judged(reader: Reader, asked: Asked, outcome: Outcome, held: tuple[Any, Any]
     return Attempt(asked, outcome, reader.exponent, found, status, "", status.ok, ())
 
 
-def _iterated(method: Any, problem: Problem) -> tuple[Outcome, str]:
+def _iterated(method: Any, problem: Problem, asked: Asked) -> tuple[Outcome, str]:
     """Return how far a method came (S3), in the scale of the reader, and what the deadline said."""
     message = ""
     try:
         try:
             state = method.start(problem)
         except OtherScaleError:  # what was read tells another scale: begin again in it
+            require_memory(plan_of(problem.reader, asked))  # which takes a copy, for those that read all of D
             method = scaled_method(method, problem.reader.exponent)
             problem = dataclasses.replace(problem, least=_least(method))
             state = method.start(problem)

@@ -269,8 +269,12 @@ def plan_of(reader: Reader, asked: Asked) -> TopicPlan:
             14 * whole * min(m, n) if full else 6 * whole * (rank if method.name == "accaltproj" else 7 * rank)
         )
         # As large as D at the peak, as was measured: D less its outliers (for PCP three arrays, and six for LAPACK),
-        # D without what was not observed, or in its dtype, and what other libraries take to look for infinities.
-        others = (asked.mask is not None, not is_numpy(reader.xp), _name(reader.source_dtype) != _name(reader.dtype))
+        # D without what was not observed, or in its dtype, or in the scale that it turned out to need, and what other
+        # libraries take to look for infinities.
+        others = (
+            asked.mask is not None, not is_numpy(reader.xp), _name(reader.source_dtype) != _name(reader.dtype),
+            reader.exponent != 0,
+        )  # fmt: skip
         copies = (9 if full else 1) + sum(others)
         looked = (min(4 * HELD, m), min(4 * HELD, n))
         work = item * (copies * m * n + 10 * (rank + 5) * (m + n))

@@ -202,7 +202,7 @@ def _solve(D: Any, reader: Reader, asked: Asked, key: Key, watch: Watch, started
             break
     if made is None:
         made = _nothing(reader, asked, key, watch, said)
-        notes.append("L = 0: all that is not zero is an outlier")
+        notes.append("L = 0: all that is not zero is an outlier; where zeros stand for missing entries, pass mask=")
     return _built(D, reader, made, key, tuple(notes), started), made.message
 
 

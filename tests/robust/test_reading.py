@@ -201,6 +201,24 @@ def test_methods_that_read_all_stay_within_their_plan(method: str, masked: bool)
         assert peak <= rnla.plan(d, 2, problem="robust_pca", **options).bytes
 
 
+@pytest.mark.parametrize("method", ["accaltproj", "altproj"])
+def test_a_copy_in_another_scale_is_in_the_plan_and_in_the_budget(method: str) -> None:
+    """Which scale it is only reading tells: the plan of the report counts the copy, and the budget is asked again."""
+    d, low, _ = model(900, 800, 2, 0.1, seed=5)
+    d, options = 1e-40 * d, {"method": method, "rng": 0}
+    rnla.robust_pca(d[:300, :300], 2, **options)  # what is loaded once
+    tracemalloc.start()
+    result = rnla.robust_pca(d, 2, **options)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error(result, 1e-40 * low) <= 20e-7
+    before = rnla.plan(d, 2, problem="robust_pca", method=method).bytes
+    assert peak <= result.report.plan.bytes
+    assert result.report.plan.bytes >= before + d.nbytes
+    with rnla.config_context(memory_budget=before + d.nbytes // 2), pytest.raises(rnla.BudgetError):
+        rnla.robust_pca(d, 2, **options)
+
+
 def test_the_certificate_stays_within_the_bound_too() -> None:
     """At rank one it looks at more rows than a cross has."""
     d, _, _ = model(6000, 1500, 1, 0.1, seed=3)
