@@ -17,10 +17,10 @@ scaling   RieCUR and IRCUR, 2000 to 64000, on factors and outliers that are made
           method, those spent in making entries apart, over n log n (RieCUR) and n log^2 n (IRCUR), and the exponent of
           that in n; peak memory over n r log n numbers.
 large     50000 x 50000 on demand, 20 GB were it dense, by a process of its own: seconds and peak memory.
-pieces    n = 2000 and 8000, where the time of RieCUR goes: reading the cross, skeletons, retraction, certificate, the
-          rest; beside the floor, the bytes of the cross over the bandwidth.
-kernels   n = 2000, the compiled kernels beside their plain twins: rows of a cross, its columns, and all of the matrix
-          with its two products.
+pieces    n = 2000 and 8000, where the time of RieCUR goes: reading the cross and its products, the middle of the cross
+          and its spaces, retraction, certificate, the rest; beside the floor, the bytes of the cross over the bandwidth.
+kernels   n = 2000, the compiled kernels beside their plain twins: a cross with its two products, rows, columns, and all
+          of the matrix with its two products.
 """
 
 from __future__ import annotations
@@ -251,11 +251,12 @@ def _clocked(places: dict[str, tuple[Any, str]], spent: dict[str, float]) -> Ite
 def pieces(rounds: int, small: bool, threads: int) -> list[dict[str, Any]]:
     """Return where the time of RieCUR goes, and the floor."""
     import rnla
-    from rnla.robust import cross, reading, solving
+    from rnla.robust import attempts, cross, reading, skeletons
 
     places = {
-        "reading the cross": (reading.Reader, "cross"), "drawing": (cross, "_cross"), "skeleton": (cross, "located"),
-        "retraction": (cross, "retracted"), "certificate": (solving, "_certified"),
+        "products with the cross": (reading, "cross_products"), "its middle": (reading, "cleaned"),
+        "drawing": (cross, "_cross"), "spaces": (skeletons, "leading_spaces"), "retraction": (cross, "retracted"),
+        "certificate": (attempts, "_certified"),
     }  # fmt: skip
     bandwidth = machine.ceilings(np.float64, threads, small).bandwidth
     rows = []
@@ -275,11 +276,9 @@ def pieces(rounds: int, small: bool, threads: int) -> list[dict[str, Any]]:
         # Rows are read through; of the columns, each row gives the lines of 64 bytes that hold one of them.
         lines = n / 8 * (1 - (1 - 8 / n) ** cut)
         read = count * n * (8 * cut + 64 * lines)
-        write = count * 2 * 8 * n * cut
         rows.append({
             "n": n, "iterations": count, "milliseconds": {name: 1e3 * value for name, value in middle.items()},
-            "floor_ms": 1e3 * (read + write) / bandwidth, "read_mb": read / 1e6, "written_mb": write / 1e6,
-            "bandwidth": bandwidth,
+            "floor_ms": 1e3 * read / bandwidth, "read_mb": read / 1e6, "bandwidth": bandwidth,
         })  # fmt: skip
     return rows
 
@@ -287,13 +286,17 @@ def pieces(rounds: int, small: bool, threads: int) -> list[dict[str, Any]]:
 def kernels(rounds: int, small: bool, threads: int) -> dict[str, Any]:
     """Return times of the kernels over those of their plain twins."""
     from rnla._kernels import compiled
+    from rnla._kernels.crosses import cross_products
     from rnla._kernels.thresholding import cleaned, cleaned_products
 
     n = 300 if small else 2000
     truth, D = drawn(n, RANK, 0.3)
     left, right = truth.A, np.ascontiguousarray(truth.B.T)
     chosen = np.sort(np.random.default_rng(1).permutation(n)[: n // 17])
+    thin, rooms = np.random.default_rng(2).standard_normal((len(chosen), RANK)), []
+    lines = ((D, chosen), (D, chosen), chosen, chosen)
     tasks: dict[str, Callable[[], Any]] = {
+        "a cross, with products": lambda: cross_products(*lines, left, right, 1.0, thin, thin, threads, rooms),
         "rows": lambda: cleaned(D, chosen, None, left[chosen], right, 1.0, threads),
         "columns": lambda: cleaned(D, None, chosen, left, right[:, chosen], 1.0, threads),
         "all, with products": lambda: cleaned_products(D, left, right, 1.0, left, truth.B, threads),
@@ -301,7 +304,7 @@ def kernels(rounds: int, small: bool, threads: int) -> dict[str, Any]:
 
     def under(setting: str, task: Callable[[], Any]) -> Callable[[], Any]:
         def call() -> Any:
-            with compiled.using(setting, ["thresholding"], np.dtype(float)):
+            with compiled.using(setting, ["thresholding", "products"], np.dtype(float)):
                 return task()
 
         return call
@@ -354,7 +357,7 @@ def _told(question: str, found: Any) -> list[str]:
         parts = ", ".join(f"{name} {value:.1f}" for name, value in row["milliseconds"].items())
         lines.append(
             f"  n = {row['n']}, {row['iterations']} iterations: {parts} ms; floor {row['floor_ms']:.1f} ms "
-            f"({row['read_mb']:.0f} MB read, {row['written_mb']:.0f} written)"
+            f"({row['read_mb']:.0f} MB read)"
         )
     return lines
 
