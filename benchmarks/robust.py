@@ -17,8 +17,8 @@ scaling   RieCUR and IRCUR, 2000 to 64000, on factors and outliers that are made
           method, those spent in making entries apart, over n log n (RieCUR) and n log^2 n (IRCUR), and the exponent of
           that in n; peak memory over n r log n numbers.
 large     50000 x 50000 on demand, 20 GB were it dense, by a process of its own: seconds and peak memory.
-pieces    n = 2000 and 8000, where the time of RieCUR goes: reading the cross and its products, the middle of the cross
-          and its spaces, retraction, certificate, the rest; beside the floor, the bytes of the cross over the bandwidth.
+pieces    n = 2000 and 8000, where the time of RieCUR goes: products with the cross, its middle and the spaces of that,
+          retraction, certificate, the rest; beside the floor, the bytes of the cross over the bandwidth.
 kernels   n = 2000, the compiled kernels beside their plain twins: a cross with its two products, rows, columns, and all
           of the matrix with its two products.
 """

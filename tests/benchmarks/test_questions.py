@@ -219,7 +219,7 @@ def test_robust(tmp_path: Path) -> None:
     assert found["large"]["error"] < robust.GOOD
     assert found["large"]["accepted"]
     assert found["large"]["distinct"] < found["large"]["n"] ** 2
-    assert list(found["kernels"]) == ["rows", "columns", "all, with products"]
+    assert list(found["kernels"]) == ["a cross, with products", "rows", "columns", "all, with products"]
     assert all("plain" in row for row in found["kernels"].values())
     for row in found["pieces"]:
         assert row["milliseconds"]["whole"] == pytest.approx(
