@@ -177,12 +177,17 @@ def at_rank(reader: Reader, asked: Asked, rank: int) -> Asked:
 
 
 def slower(asked: Asked, reader: Reader) -> list[Any]:
-    """Return the methods to try after the one that was chosen failed: with thresholds that fall more slowly."""
+    """Return what to try after the method that was chosen failed: thresholds that fall more slowly, then all of D."""
     if not asked.chosen:
         return []
     tried = [dataclasses.replace(asked.method, decay=d) for d in _SLOWER if d > asked.method.decay]
-    last = AccAltProj(decay=0.9, threshold=asked.method.threshold)
-    if reader.dense is not None and not asked.method.reads_all:
+    if reader.dense is None:
+        return tried
+    part = asked.method.threshold
+    whole = [] if asked.method.reads_all else [AccAltProj(decay=0.9, threshold=part)]
+    # Where outliers are larger than all but the first directions of L, only these are looked for at first.
+    whole += [AlternatingProjections(stages=True, threshold=part)] if asked.rank != 1 else []
+    for last in whole:
         need = plan_of(reader, dataclasses.replace(asked, method=last)).bytes
         tried += [last] if get_config().allows(need) else []
     return tried

@@ -8,8 +8,8 @@ S3  Iterate the method's step; each is told to the callback, and every one stand
 S4  Read what was set aside, and judge L on it (`rnla.robust.certificate`).  S2 to S4 are an attempt
     (`rnla.robust.attempts`).
 S5  A method that the library chose and that failed is tried again with thresholds that fall more slowly, then, where D
-    is an array in memory, by accelerated alternating projections; and any method whose threshold did not begin at the
-    largest modulus is tried once more from there.
+    is an array in memory, by accelerated alternating projections, and by alternating projections in stages; and any
+    method whose threshold did not begin at the largest modulus is tried once more from there.
 
 Equation: D = L + S where D was observed, S = T_z(D - L), rank L = r.
 Guarantee, cost and differences from the papers: in the modules of the methods.

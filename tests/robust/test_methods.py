@@ -275,6 +275,19 @@ def test_threads_and_kernels_change_rounding_only() -> None:
         assert np.array_equal(again.s, found[3].s)
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_readings_about_a_mean_are_parted_in_the_end_by_stages(missing: float) -> None:
+    """The mean is seven times as large as all that varies about it, and outliers lie between: nothing else finds L."""
+    rng = np.random.default_rng(31)
+    low = 20 + 3 * (rng.standard_normal((800, 4)) @ rng.standard_normal((4, 40))) / 2
+    d = low + np.where(rng.random(low.shape) < 0.04, rng.choice([-80.0, 80.0], low.shape), 0.0)
+    mask = rng.random(low.shape) >= missing if missing else None
+    result = rnla.robust_pca(d, 5, mask=mask, rng=0)
+    assert error(result, low) <= 20 * TOL
+    assert result.report.plan.method == rnla.AlternatingProjections(stages=True)
+    assert any("tried again" in note for note in result.report.notes)
+
+
 @pytest.mark.parametrize("library", ["torch", "array_api_strict"])
 def test_the_method_is_chosen_by_the_matrix_and_not_by_its_library(library: str) -> None:
     xp = pytest.importorskip(library)
