@@ -184,7 +184,7 @@ def slower(asked: Asked, reader: Reader) -> list[Any]:
     if reader.dense is None:
         return tried
     part = asked.method.threshold
-    whole = [] if asked.method.reads_all else [AccAltProj(decay=0.9, threshold=part)]
+    whole: list[Any] = [] if asked.method.reads_all else [AccAltProj(decay=0.9, threshold=part)]
     # Where outliers are larger than all but the first directions of L, only these are looked for at first.
     whole += [AlternatingProjections(stages=True, threshold=part)] if asked.rank != 1 else []
     for last in whole:
