@@ -177,3 +177,23 @@ def test_products_with_a_cross_are_those_of_its_rows_and_columns(setting: str, d
                 close(tally, one, eps)
                 close(other, two, eps)
     assert rooms  # and what tasks ask of the system is kept
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def test_products_are_summed_over_the_pieces_of_a_range(dtype: str) -> None:
+    """The array is so large that each task makes two pieces of B: |fl - exact| <= 4 n eps of the moduli."""
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(6)
+    m, n, r = 900, 700, 3
+    assert len(thresholding.task_ranges(m // 8, n)) > 1
+    a, left, right, u, v = (
+        rng.standard_normal(size).astype(dtype) for size in ((m, n), (m, r), (r, n), (m, 2), (n, 2))
+    )  # fmt: skip
+    eps = float(np.finfo(dtype).eps)
+    for setting in ("plain", "compiled"):
+        with compiled.using(setting, ["thresholding", "products"], np.dtype(a.real.dtype)):
+            b, tally = cleaned(a, None, None, left, right, 1.5, 1)
+            forward, backward, same = cleaned_products(a, left, right, 1.5, u, v, 2)
+        assert (np.abs(forward - b @ v) <= 4 * n * eps * (np.abs(b) @ np.abs(v))).all()
+        assert (np.abs(backward - b.conj().T @ u) <= 4 * m * eps * (np.abs(b.T) @ np.abs(u))).all()
+        close(tally, same, eps)

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 
 import rnla
+from rnla._kernels.thresholding import Tally
+from rnla.rng import Key
+from rnla.robust.cross import _step
+from rnla.robust.protocols import Problem
+from rnla.robust.reading import Reader
 from rnla.robust.scaling import exponent_for, scaled_method
 from rnla.robust.thresholds import column_levels
 from tests.robust.model import model
@@ -136,3 +141,14 @@ def test_subnormal_numbers_are_worked_on_without_an_overflow() -> None:
         warnings.simplefilter("error")
         result = rnla.robust_pca(d, 3, method="riecur", rng=0, on_failure="return")
     assert np.isfinite(result.s).all()
+
+
+def test_sums_that_overflow_are_no_residual_of_zero() -> None:
+    """What is left over an infinite norm of D - S would be nothing, and the answer met."""
+    none = np.zeros(0, dtype=np.int64)
+    problem = Problem(Reader(D), 3, 1e-7, 99, Key(0), None, none, none)
+    sound, overflowed = Tally(1.0, 4.0, 0, 1.0), Tally(1.0, np.inf, 0, 1.0)
+    ones = np.ones((2, 2))
+    assert _step(sound, sound, 1.0, ones, ones, 2, 2, problem).residual == 0.5
+    for pair in ((sound, overflowed), (overflowed, sound), (Tally(np.inf, np.inf, 0, 1.0), sound)):
+        assert _step(*pair, 1.0, ones, ones, 2, 2, problem).residual == np.inf
